@@ -1,0 +1,36 @@
+# Each target sets up all it needs: Python 3.10 or later and pip are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types unit format clean
+
+demo: $(VENV)/train.stamp
+	$(BIN)/edgeirf demo
+
+test: lint types unit
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy knows no package mapping: it gets the folders linked into one package.
+types: $(VENV)/dev.stamp
+	rm -rf build/types && mkdir -p build/types/edgeirf
+	ln -s $(CURDIR)/edgeirf/* $(CURDIR)/runtime $(CURDIR)/calib $(CURDIR)/trainers $(CURDIR)/export build/types/edgeirf/
+	MYPYPATH=build/types $(BIN)/mypy -p edgeirf
+
+unit: $(VENV)/dev.stamp
+	$(BIN)/pytest
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/%.stamp: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,57 @@
+"""The command line: one file a command; heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from edgeirf import __version__
+from edgeirf.cli import demo, evaluate, export, info, run, train
+from edgeirf.errors import EdgeirfError, UsageError
+
+app = typer.Typer(
+    help="A folder of good parts becomes a verdict on the line.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (train, export, run, evaluate, info, demo):
+    app.command(command.NAME)(command.main)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"edgeirf {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point: exit codes 0 ok, 1 the work failed, 2 wrong use, 130 Ctrl-C; one line for every error."""
+    try:
+        app()
+    except EdgeirfError as error:
+        _fail(str(error), 2 if isinstance(error, UsageError) else 1, error)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130, None)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        _fail(f"internal error: {type(error).__name__}: {error} (EDGEIRF_DEBUG=1 shows where)", 1, error)
+
+
+def _fail(message: str, code: int, error: Exception | None) -> None:
+    if error is not None and os.environ.get("EDGEIRF_DEBUG"):
+        raise error
+    typer.echo(f"edgeirf: {' '.join(message.split())}", err=True)
+    sys.exit(code)

@@ -1,0 +1,8 @@
+"""placeholder."""
+
+NAME = "demo"
+
+
+def main() -> None:
+    """Not there yet."""
+    raise SystemExit(2)

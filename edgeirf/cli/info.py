@@ -1,0 +1,8 @@
+"""placeholder."""
+
+NAME = "info"
+
+
+def main() -> None:
+    """Not there yet."""
+    raise SystemExit(2)

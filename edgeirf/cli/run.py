@@ -1,0 +1,8 @@
+"""placeholder."""
+
+NAME = "run"
+
+
+def main() -> None:
+    """Not there yet."""
+    raise SystemExit(2)

@@ -1,0 +1,182 @@
+"""``manifest.json``: everything about a bundle but the weights, read with every field checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from edgeirf.conformal import Calibration
+from edgeirf.errors import BundleError, UsageError
+from edgeirf.settings import Preprocess, Scoring
+
+SCHEMA = 1
+"""Raised when an older edgeirf could misread a newer bundle."""
+
+Family = Literal["any", "onnxruntime", "tensorrt"]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One file of the bundle: its size in bytes and SHA-256."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Method:
+    """How the field was made (``method.md`` of the papers: OSD-IRF arXiv 2604.18393, InvAD arXiv 2504.05662).
+
+    Attributes:
+        name: ``irf``: one evaluation at one timestep; ``invad``: DDIM inversion steps.
+        timesteps: the fixed timesteps of the graph, of 1000.
+        gaussian: the fit folded into the last layer: ``standard``, ``diagonal`` or ``full``.
+        backbone, preset: names of the feature network and of the noise network.
+    """
+
+    name: Literal["irf", "invad"]
+    timesteps: tuple[int, ...]
+    gaussian: Literal["standard", "diagonal", "full"]
+    backbone: str
+    preset: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """One ONNX graph of the bundle, with what was measured of it.
+
+    Attributes:
+        file: the member that holds the graph.
+        precision: ``fp32``, ``fp16`` or ``int8``.
+        family: the back ends the graph is laid out for.
+        calibration: product name to scores of held-out good parts, made with this very graph.
+        scoring: how its field is scored (InvAD's statistics are re-fitted per precision).
+        refused: why the graph failed its gate, None when it passed; a refused graph is never chosen by itself.
+        report: figures of the parity gate, for people and for ``edgeirf info``.
+    """
+
+    file: str
+    precision: Literal["fp32", "fp16", "int8"]
+    family: Family
+    calibration: dict[str, Calibration]
+    scoring: Scoring
+    refused: str | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The bundle's first member.
+
+    Attributes:
+        name: the model's name, by default the folder it was trained on.
+        created: UTC, ISO 8601.
+        edgeirf: version of edgeirf that wrote it.
+        false_reject_rate: the rate asked for at export; ``run`` may choose another.
+        models: key (``fp32``, ``int8-tensorrt``, ...) to graph; ``fp32`` is always there.
+        members: every other file of the bundle.
+    """
+
+    name: str
+    created: str
+    edgeirf: str
+    preprocess: Preprocess
+    method: Method
+    false_reject_rate: float
+    models: dict[str, Model]
+    members: dict[str, Member] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def to_json(self) -> bytes:
+        """UTF-8 JSON; :func:`parse` gives an equal manifest back."""
+        return json.dumps(dataclasses.asdict(self), indent=1, allow_nan=False, ensure_ascii=False).encode()
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """Names of the products the model was trained on, in the order of training."""
+        return tuple(next(iter(self.models.values())).calibration)
+
+
+def parse(data: bytes) -> Manifest:
+    """Reads a manifest and checks the type and range of every field.
+
+    Raises:
+        BundleError: the text is no manifest, or one of a later schema.
+    """
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"manifest.json is not valid JSON ({error})") from None
+    if not isinstance(raw, dict) or not isinstance(raw.get("schema"), int):
+        raise BundleError("manifest.json is not an edgeirf manifest")
+    if raw["schema"] > SCHEMA:
+        raise BundleError(
+            f"written by a later edgeirf (schema {raw['schema']}, this one reads {SCHEMA}): upgrade edgeirf"
+        )
+    try:
+        manifest = typing.cast(Manifest, _build(Manifest, raw, "manifest"))
+        _check(manifest)
+    except (ValueError, TypeError, UsageError) as error:
+        raise BundleError(f"manifest.json does not fit schema {SCHEMA}: {error}") from None
+    return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    if "fp32" not in manifest.models:
+        raise ValueError("models has no fp32")
+    for key, model in manifest.models.items():
+        if model.file not in manifest.members:
+            raise ValueError(f"models.{key} names {model.file!r}, which is not a member")
+        if not model.calibration or tuple(model.calibration) != manifest.products:
+            raise ValueError(f"models.{key} lacks calibrations")
+    if not all(0 <= step < 1000 for step in manifest.method.timesteps) or not manifest.method.timesteps:
+        raise ValueError("timesteps lie in 0..999")
+    if not 0 < manifest.false_reject_rate < 1:
+        raise ValueError("false_reject_rate lies in 0..1")
+
+
+def _build(kind: Any, value: Any, where: str) -> Any:
+    """``value`` from JSON as the annotated type ``kind``; ValueError names the field that does not fit."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        return None if value is None else _build(arguments[0], value, where)
+    if origin is Literal:
+        if value in arguments:
+            return value
+    elif dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        return _build_dataclass(kind, value, where)
+    elif origin is dict and isinstance(value, dict):
+        return {key: _build(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    elif origin is tuple and isinstance(value, list):
+        return _build_tuple(arguments, value, where)
+    elif kind is float and isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    elif kind in (int, str) and type(value) is kind:
+        return value
+    raise ValueError(f"{where} is {str(value)[:40]!r}")
+
+
+def _build_dataclass(kind: Any, value: dict[str, Any], where: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    unknown = set(value) - set(hints)
+    if unknown:
+        raise ValueError(f"{where} has an unknown field {min(unknown)!r}")
+    required = {f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING}
+    if required - set(value):
+        raise ValueError(f"{where} lacks {min(required - set(value))!r}")
+    return kind(**{name: _build(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+
+
+def _build_tuple(arguments: tuple[Any, ...], value: list[Any], where: str) -> tuple[Any, ...]:
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        arguments = (arguments[0],) * len(value)
+    if len(arguments) != len(value):
+        raise ValueError(f"{where} has {len(value)} values, not {len(arguments)}")
+    return tuple(_build(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(arguments, value, strict=True)))

@@ -1,0 +1,119 @@
+"""Residual field to anomaly map, image score and regions: the one definition of a score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeirf.settings import Scoring
+from edgeirf.verdict import Region
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Image score, map ``(H, W)`` float32 at network resolution, and the map's largest value."""
+
+    score: float
+    peak: float
+    map: Array
+
+
+def score_field(field: Array, scoring: Scoring, size: tuple[int, int], tiles: tuple[int, int]) -> Scored:
+    """Scores the whitened field of one frame.
+
+    Args:
+        field: ``(rows * columns, C, h, w)`` float32, the network's output for each tile.
+        scoring: density, smoothing and image score.
+        size: ``(height, width)`` of the network input of one tile; the map has that resolution.
+        tiles: ``(rows, columns)``.
+    """
+    grid = stitch(density(field, scoring), tiles)
+    smooth = smooth_upsample(grid, (size[0] * tiles[0], size[1] * tiles[1]), scoring.sigma)
+    peak = float(smooth.max())
+    return Scored(_image_score(field, smooth, peak, scoring), peak, smooth)
+
+
+def density(field: Array, scoring: Scoring) -> Array:
+    """``(T, C, h, w)`` to ``(T, h, w)``: half the sum of squares over channels, or its root; summed in float32."""
+    squares: Array = np.einsum("tchw,tchw->thw", field, field)
+    return 0.5 * squares if scoring.density == "nll" else np.sqrt(squares)
+
+
+def stitch(tiled: Array, tiles: tuple[int, int]) -> Array:
+    """``(rows * columns, h, w)`` to ``(rows * h, columns * w)``."""
+    rows, columns = tiles
+    _, h, w = tiled.shape
+    return tiled.reshape(rows, columns, h, w).swapaxes(1, 2).reshape(rows * h, columns * w)
+
+
+def smooth_upsample(grid: Array, size: tuple[int, int], sigma: float) -> Array:
+    """Bilinear upsampling to ``size``, then Gaussian smoothing: both linear and separable, so one matrix a side."""
+    rows = smoothing_matrix(grid.shape[0], size[0], sigma)
+    columns = smoothing_matrix(grid.shape[1], size[1], sigma)
+    return rows @ grid @ columns.T
+
+
+@lru_cache(maxsize=32)
+def smoothing_matrix(cells: int, pixels: int, sigma: float) -> Array:
+    """``(pixels, cells)`` float32: bilinear upsampling followed by Gaussian smoothing along one axis.
+
+    Upsampling has half-pixel centres and repeats the edge cells; the Gaussian is cut at 4 sigma, sums to 1, and
+    repeats the edge pixels.
+    """
+    centres = (np.arange(pixels) + 0.5) * cells / pixels - 0.5
+    left = np.floor(centres).astype(int)
+    upsample = np.zeros((pixels, cells))
+    for offset, weight in ((0, 1 - (centres - left)), (1, centres - left)):
+        np.add.at(upsample, (np.arange(pixels), np.clip(left + offset, 0, cells - 1)), weight)
+    radius = int(np.ceil(4 * sigma))
+    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / max(sigma, 1e-9)) ** 2)
+    taps /= taps.sum()
+    shifted = np.clip(np.arange(pixels)[:, None] + np.arange(-radius, radius + 1), 0, pixels - 1)
+    matrix: Array = np.einsum("k,pkc->pc", taps, upsample[shifted]).astype(np.float32)
+    matrix.setflags(write=False)
+    return matrix
+
+
+def find_regions(scored_map: Array, threshold: float, area: tuple[int, int, int, int]) -> tuple[Region, ...]:
+    """Connected areas (8-neighbours) of the map above ``threshold``, largest peak first.
+
+    Args:
+        scored_map: ``(H, W)`` map at network resolution.
+        threshold: map values strictly above it belong to a region.
+        area: ``(x, y, width, height)`` in frame pixels that the map covers.
+    """
+    mask = (scored_map > threshold).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    scale_x, scale_y = area[2] / scored_map.shape[1], area[3] / scored_map.shape[0]
+    regions = []
+    for label in range(1, count):
+        x, y, width, height, pixels = (int(v) for v in stats[label])
+        window = (slice(y, y + height), slice(x, x + width))
+        peak = float(scored_map[window][labels[window] == label].max())
+        left, top = area[0] + round(x * scale_x), area[1] + round(y * scale_y)
+        right, bottom = area[0] + round((x + width) * scale_x), area[1] + round((y + height) * scale_y)
+        cover = max(1, round(pixels * scale_x * scale_y))
+        regions.append(Region(left, top, max(1, right - left), max(1, bottom - top), cover, peak))
+    return tuple(sorted(regions, key=lambda region: -region.peak))
+
+
+def latent_statistics(field: Array, smooth: Array) -> tuple[float, float]:
+    """InvAD's two terms: the latent's negative log-likelihood under N(0, I) in nats per value, and max - min of the map."""
+    return 0.5 * float(np.mean(np.square(field), dtype=np.float64)), float(smooth.max() - smooth.min())
+
+
+def _image_score(field: Array, smooth: Array, peak: float, scoring: Scoring) -> float:
+    if scoring.latent is not None:
+        nll, spread = latent_statistics(field, smooth)
+        nll_mean, nll_std, spread_mean, spread_std = scoring.latent
+        return (nll - nll_mean) / nll_std + (spread - spread_mean) / spread_std
+    if scoring.top_k == 1:
+        return peak
+    flat = smooth.ravel()
+    return float(np.mean(np.partition(flat, -min(scoring.top_k, flat.size))[-scoring.top_k :], dtype=np.float64))

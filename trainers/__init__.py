@@ -1,0 +1,1 @@
+"""PyTorch: frozen backbone, noise network, DDPM training."""
