@@ -81,7 +81,7 @@ class HostChain:
         return Inspected(scored.score, scored.peak, regions, lambda: scored.map, stages)
 
     def score_prepared(self, prepared: preprocess.Pixels) -> scoring.Scored:
-        """Scores ``(T, height, width, 3)`` pixels that :func:`preprocess.prepare` made: calibration and golden images."""
+        """Scores pixels that :func:`preprocess.prepare` made, ``(T, height, width, 3)``: calibration, golden images."""
         field = self.backend.run(preprocess.normalise(prepared, self.settings))
         return scoring.score_field(field, self.rules, self.settings.size, self.settings.tiles)
 

@@ -6,6 +6,8 @@ integer type; ``normalise`` does the arithmetic. The CUDA kernel is a second imp
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +97,7 @@ def cut(image: Pixels, tiles: tuple[int, int]) -> list[Pixels]:
     ]
 
 
-def _to_rgb(small: Pixels, settings: Preprocess, out: Pixels) -> None:
+def _to_rgb(small: NDArray[Any], settings: Preprocess, out: Pixels) -> None:
     if small.ndim == 3 and settings.color == "gray":
         small = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
     cv2.cvtColor(small, cv2.COLOR_GRAY2RGB if small.ndim == 2 else cv2.COLOR_BGR2RGB, dst=out)

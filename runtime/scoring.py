@@ -56,7 +56,7 @@ def smooth_upsample(grid: Array, size: tuple[int, int], sigma: float) -> Array:
     """Bilinear upsampling to ``size``, then Gaussian smoothing: both linear and separable, so one matrix a side."""
     rows = smoothing_matrix(grid.shape[0], size[0], sigma)
     columns = smoothing_matrix(grid.shape[1], size[1], sigma)
-    return rows @ grid @ columns.T
+    return (rows @ grid @ columns.T).astype(np.float32, copy=False)
 
 
 @lru_cache(maxsize=32)
@@ -104,7 +104,7 @@ def find_regions(scored_map: Array, threshold: float, area: tuple[int, int, int,
 
 
 def latent_statistics(field: Array, smooth: Array) -> tuple[float, float]:
-    """InvAD's two terms: the latent's negative log-likelihood under N(0, I) in nats per value, and max - min of the map."""
+    """InvAD's two terms: negative log-likelihood of the latent under N(0, I), nats per value; max - min of the map."""
     return 0.5 * float(np.mean(np.square(field), dtype=np.float64)), float(smooth.max() - smooth.min())
 
 
