@@ -1,0 +1,114 @@
+"""Fixtures that several folders share."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeirf import bundle
+from edgeirf.conformal import Calibration
+from edgeirf.manifest import Manifest, Method, Model
+from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
+from edgeirf.runtime.chain import HostChain
+from edgeirf.settings import Preprocess, Scoring
+
+MakeBundle = Callable[..., Path]
+
+
+def tiny_graph() -> bytes:
+    """``(N, 3, H, W)`` to ``(N, 4, H / 8, W / 8)``: 8x8 average pooling and a whitened 1x1 convolution."""
+    weight = np.random.default_rng(0).normal(size=(4, 3, 1, 1)).astype(np.float32) * 20
+    nodes = [
+        helper.make_node("AveragePool", ["image"], ["pooled"], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("Conv", ["pooled", "weight"], ["field"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, "h", "w"])],
+        [helper.make_tensor_value_info("field", TensorProto.FLOAT, ["n", 4, "gh", "gw"])],
+        [numpy_helper.from_array(weight, "weight")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def good_frame(seed: int, size: tuple[int, int] = (64, 64)) -> NDArray[np.uint8]:
+    """A frame the tiny bundle accepts: mid-gray with a little noise, ``(H, W, 3)`` BGR."""
+    noise = np.random.default_rng(seed).normal(128, 6, (*size, 3))
+    return np.clip(noise, 0, 255).astype(np.uint8)
+
+
+def bad_frame(seed: int, size: tuple[int, int] = (64, 64)) -> NDArray[np.uint8]:
+    """A frame the tiny bundle rejects: a white square, a quarter of each side, its corner at a quarter."""
+    frame = good_frame(seed, size)
+    frame[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2] = 255
+    return frame
+
+
+def make_tiny_bundle(
+    path: Path,
+    *,
+    name: str = "tiny",
+    settings: Preprocess | None = None,
+    products: tuple[str, ...] = ("part",),
+    held_out: int = 99,
+    false_reject_rate: float = 0.01,
+) -> Path:
+    """Writes a small valid bundle whose graph tells :func:`good_frame` from :func:`bad_frame`.
+
+    Args:
+        path: where to; returned.
+        name: the model's name.
+        settings: pre-processing, by default 64x64 without tiles.
+        products: names of the products; all have the same calibration.
+        held_out: number of calibration parts.
+        false_reject_rate: the bundle's default rate.
+    """
+    settings = settings or Preprocess(size=(64, 64))
+    scoring, graph = Scoring(sigma=2.0), tiny_graph()
+    shape = (settings.tiles[0] * settings.tiles[1], *settings.size, 3)
+    chain = HostChain(OnnxRuntimeBackend(graph, threads=1), settings, scoring)
+    rng = np.random.default_rng(1)
+    images = np.clip(rng.normal(128, 6, (held_out, *shape)), 0, 255).astype(np.uint8)
+    scored = [chain.score_prepared(image) for image in images]
+    scores, peaks = (tuple(sorted(values)) for values in zip(*((s.score, s.peak) for s in scored), strict=True))
+    model = Model("model.fp32.onnx", "fp32", "any", {p: Calibration(scores, peaks) for p in products}, scoring)
+    golden = io.BytesIO()
+    np.savez(golden, images=images[:2], scores=np.array([s.score for s in scored[:2]]))
+    method = Method("irf", (100,), "full", "average-pool", "nano")
+    manifest = Manifest(name, "2026-01-01T00:00:00Z", "0.1.0", settings, method, false_reject_rate, {"fp32": model})
+    bundle.write(path, manifest, {"model.fp32.onnx": graph, bundle.GOLDEN: golden.getvalue()})
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle() -> MakeBundle:
+    """``tiny_bundle(path, **options)``; see :func:`make_tiny_bundle`."""
+    return make_tiny_bundle
+
+
+@pytest.fixture(scope="session")
+def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny bundle that tests only read."""
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny.irf")
+
+
+@pytest.fixture(scope="session")
+def good() -> Callable[..., NDArray[np.uint8]]:
+    """``good(seed, size)``; see :func:`good_frame`."""
+    return good_frame
+
+
+@pytest.fixture(scope="session")
+def bad() -> Callable[..., NDArray[np.uint8]]:
+    """``bad(seed, size)``; see :func:`bad_frame`."""
+    return bad_frame

@@ -1,0 +1,87 @@
+"""A bundle at work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgeirf
+from edgeirf.errors import BackendError, FrameError, UsageError
+from edgeirf.settings import Preprocess
+
+
+def test_good_frames_pass_and_bad_frames_are_rejected_where_they_are_bad(tiny_path: Path, good, bad) -> None:
+    with edgeirf.load(tiny_path, threads=1) as detector:
+        accepted, rejected = (
+            detector(good(5, (128, 128)), frame_id=7, source="s", captured_at=1.5),
+            detector(bad(5, (128, 128))),
+        )
+    assert not accepted.reject
+    assert accepted.regions == ()
+    assert (accepted.frame_id, accepted.source, accepted.captured_at) == (7, "s", 1.5)
+    assert rejected.reject
+    assert rejected.p_value == 0.01
+    region = rejected.regions[0]
+    assert region.x <= 34
+    assert region.x + region.width >= 62
+    assert region.peak == pytest.approx(rejected.map().max(), rel=0.02)
+    assert rejected.map().shape == (128, 128)
+
+
+def test_golden_images_give_the_scores_of_the_bundle(tiny_path: Path) -> None:
+    with edgeirf.load(tiny_path, threads=1) as detector:
+        golden = detector.bundle.golden
+        scores = [detector.chain.score_prepared(image).score for image in golden["images"]]
+    np.testing.assert_allclose(scores, golden["scores"], rtol=1e-5)
+
+
+def test_a_failed_frame_is_rejected_with_the_reason(tiny_path: Path) -> None:
+    with edgeirf.load(tiny_path, threads=1) as detector:
+        verdict = detector.failed("the cable is out", frame_id=3)
+    assert verdict.reject
+    assert verdict.to_json()["error"] == "the cable is out"
+    with pytest.raises(ValueError, match="the cable is out"):
+        verdict.map()
+
+
+@pytest.mark.parametrize(
+    "frame", [np.zeros((8, 8), np.float32), np.zeros((8, 8, 2), np.uint8), np.zeros((0, 8), np.uint8)]
+)
+def test_what_is_no_frame_is_refused(tiny_path: Path, frame: np.ndarray) -> None:
+    with edgeirf.load(tiny_path, threads=1) as detector, pytest.raises(FrameError):
+        detector(frame)
+
+
+def test_a_network_that_gives_no_number_is_no_verdict(tiny_path: Path, good) -> None:
+    with edgeirf.load(tiny_path, threads=1) as detector:
+        detector.chain.backend.run = lambda batch: np.full((1, 4, 8, 8), np.nan, np.float32)
+        with pytest.raises(BackendError, match="finite"):
+            detector(good(0))
+
+
+def test_products_and_rates_are_chosen_and_checked(tmp_path: Path, tiny_bundle) -> None:
+    path = tiny_bundle(tmp_path / "two.irf", products=("left", "right"), held_out=19)
+    with pytest.raises(UsageError, match="left, right"):
+        edgeirf.load(path)
+    with edgeirf.load(path, product="right", false_reject_rate=0.001) as detector:
+        assert detector.false_reject_rate == 1 / 20
+    for options in ({"product": "up"}, {"product": "left", "device": "tpu"}, {"product": "left", "precision": "int4"}):
+        with pytest.raises(UsageError):
+            edgeirf.load(path, **options)
+
+
+def test_regions_and_maps_lie_inside_the_region_of_interest(tmp_path: Path, tiny_bundle, good) -> None:
+    settings = Preprocess(size=(64, 64), roi=(100, 50, 128, 128), tiles=(1, 2))
+    frame = good(0, (200, 300))
+    frame[60:90, 120:150] = 255
+    with edgeirf.load(tiny_bundle(tmp_path / "roi.irf", settings=settings), threads=1) as detector:
+        verdict = detector(frame)
+        region, full = verdict.regions[0], verdict.map()
+        with pytest.raises(FrameError, match="region of interest"):
+            detector(frame[:100])
+    assert 100 <= region.x <= 122
+    assert 50 <= region.y <= 62
+    assert full.shape == (200, 300)
+    assert full[:50].max() == full[:, :100].max() == 0 < full[70, 130]
