@@ -106,10 +106,14 @@ class Bundle:
         Raises:
             BundleError: the member is missing or holds anything but plain arrays.
         """
+        data = self.member(GOLDEN)
         try:
-            with np.load(io.BytesIO(self.member(GOLDEN)), allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in ("images", "scores")}
-        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+            arrays = _stored(data)
+            return {
+                name: np.lib.format.read_array(io.BytesIO(arrays[f"{name}.npy"]), allow_pickle=False)
+                for name in ("images", "scores")
+            }
+        except (BundleError, ValueError, KeyError, MemoryError) as error:  # MemoryError: a header that claims terabytes
             raise BundleError(f"{self.path}: golden.npz is unusable ({error})") from None
 
 
@@ -122,11 +126,12 @@ def write(path: str | os.PathLike[str], manifest: Manifest, members: Mapping[str
         members: file name to content, without the manifest.
 
     Raises:
-        BundleError: a member's name is not a plain file name.
+        BundleError: a member's name is not a plain file name, or the manifest would not be read back.
         EdgeirfError: the file cannot be written.
     """
     listed = {name: Member(len(data), sha256(data)) for name, data in sorted(members.items())}
     contents = {MANIFEST: replace(manifest, members=listed).to_json(), **dict(sorted(members.items()))}
+    parse(contents[MANIFEST])
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in contents.items():
@@ -148,6 +153,13 @@ def _check_seal(data: bytes) -> None:
 
 
 def _members(data: bytes) -> dict[str, bytes]:
+    members = _stored(data)
+    if next(iter(members), None) != MANIFEST:
+        raise BundleError("not an edgeirf bundle: manifest.json is not its first member")
+    return members
+
+
+def _stored(data: bytes) -> dict[str, bytes]:
     """Every member's bytes, of a zip that may have been made by an enemy: nothing compressed, nothing twice."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -159,8 +171,6 @@ def _members(data: bytes) -> dict[str, bytes]:
             names = [entry.filename for entry in entries]
             if len(set(names)) != len(names) or sum(entry.file_size for entry in entries) > len(data):
                 raise BundleError("members overlap")
-            if not names or names[0] != MANIFEST:
-                raise BundleError("not an edgeirf bundle: manifest.json is not its first member")
             return {name: archive.read(name) for name in names}
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError, OSError) as error:
         raise BundleError(f"not a readable zip ({error})") from None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
+import re
+import sys
 import types
 import typing
 from dataclasses import dataclass, field
@@ -16,6 +17,9 @@ from edgeirf.settings import Preprocess, Scoring
 
 SCHEMA = 1
 """Raised when an older edgeirf could misread a newer bundle."""
+
+# Text of a bundle ends up in terminals and logs: no escape sequences, no second line.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 Family = Literal["any", "onnxruntime", "tensorrt"]
 
@@ -112,7 +116,7 @@ def parse(data: bytes) -> Manifest:
         raw = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise BundleError(f"manifest.json is not valid JSON ({error})") from None
-    if not isinstance(raw, dict) or not isinstance(raw.get("schema"), int):
+    if not isinstance(raw, dict) or not isinstance(raw.get("schema"), int) or raw["schema"] < 1:
         raise BundleError("manifest.json is not an edgeirf manifest")
     if raw["schema"] > SCHEMA:
         raise BundleError(
@@ -152,15 +156,19 @@ def _build(kind: Any, value: Any, where: str) -> Any:
             return value
     elif dataclasses.is_dataclass(kind) and isinstance(value, dict):
         return _build_dataclass(kind, value, where)
-    elif origin is dict and isinstance(value, dict):
+    elif origin is dict and isinstance(value, dict) and all(map(_is_text, value)):
         return {key: _build(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     elif origin is tuple and isinstance(value, list):
         return _build_tuple(arguments, value, where)
-    elif kind is float and isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+    elif kind is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
         return float(value)
-    elif kind in (int, str) and type(value) is kind:
+    elif (kind is int and type(value) is int) or (kind is str and _is_text(value)):
         return value
     raise ValueError(f"{where} is {str(value)[:40]!r}")
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str and not _CONTROL.search(value)
 
 
 def _build_dataclass(kind: Any, value: dict[str, Any], where: str) -> Any:
