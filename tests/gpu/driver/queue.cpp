@@ -1,0 +1,343 @@
+// Streams and events. Work is kept back until something waits for it; the schedule says what may run first:
+//   lazy    only what the waiting call needs, in order       (shows a missing synchronisation)
+//   others  every other stream as far as it can go, then it  (shows a missing wait between streams)
+//   random  any stream that can go on, by STANDIN_SEED
+//   eager   at once, when it is queued                        (shows data that is filled in too late)
+#include "standin.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+
+namespace standin {
+namespace {
+
+std::condition_variable idle;
+bool executing = false;
+thread_local bool host_function = false;
+thread_local std::vector<Stream*> strict_captures;
+
+std::string schedule = getenv("STANDIN_SCHEDULE") ? getenv("STANDIN_SCHEDULE") : "lazy";
+std::mt19937 dice(getenv("STANDIN_SEED") ? atoi(getenv("STANDIN_SEED")) : 1);
+
+using StreamPtr = std::shared_ptr<Stream>;
+
+bool reached(const Mark& mark) { return !mark.stream || mark.stream->done >= mark.count; }
+
+const Mark* obstacle(const Stream& stream) {
+  for (const Mark& mark : stream.queue.front().after)
+    if (!reached(mark)) return &mark;
+  return nullptr;
+}
+
+// The stream that must move for `stream` to move.
+StreamPtr needed(StreamPtr stream) {
+  while (const Mark* mark = obstacle(*stream)) stream = mark->stream;
+  return stream;
+}
+
+std::vector<StreamPtr> runnable(Context* context) {
+  std::vector<StreamPtr> found;
+  auto look = [&](const StreamPtr& stream) {
+    if (stream->context == context && !stream->queue.empty() && !obstacle(*stream)) found.push_back(stream);
+  };
+  for (const auto& [handle, stream] : state().streams) look(stream);
+  for (const auto& [owner, stream] : state().defaults) look(stream);
+  return found;
+}
+
+StreamPtr pick(const StreamPtr& waited) {
+  if (schedule == "lazy" || schedule == "eager") return needed(waited);
+  auto able = runnable(waited->context);
+  if (schedule == "random") return able[dice() % able.size()];
+  for (const StreamPtr& stream : able)
+    if (stream != waited) return stream;
+  return needed(waited);
+}
+
+// After a fault nothing that was queued will ever run.
+void abandon(Context* context, CUresult code) {
+  context->lost = code;
+  auto forget = [&](const StreamPtr& stream) {
+    if (stream->context != context) return;
+    stream->queue.clear();
+    stream->done = stream->issued;
+  };
+  for (const auto& [handle, stream] : state().streams) forget(stream);
+  for (const auto& [owner, stream] : state().defaults) forget(stream);
+}
+
+void run_one(const StreamPtr& stream, Lock& lock) {
+  Operation operation = std::move(stream->queue.front());
+  stream->queue.pop_front();
+  lock.unlock();  // a host function may take the interpreter's lock, which another thread that calls us may hold
+  CUresult result = operation.run();
+  lock.lock();
+  ++stream->done;
+  if (result == CUDA_SUCCESS && !fences_whole()) result = CUDA_ERROR_ILLEGAL_ADDRESS;
+  if (result != CUDA_SUCCESS) abandon(stream->context, result);
+}
+
+}  // namespace
+
+bool in_host_function() { return host_function; }
+
+// The caller holds the lock.
+StreamPtr find_stream(CUstream handle) {
+  State& s = state();
+  if (handle && handle != CU_STREAM_LEGACY) {
+    auto found = s.streams.find(handle);
+    return found == s.streams.end() ? nullptr : found->second;
+  }
+  StreamPtr& stream = s.defaults[current()];
+  if (!stream) {
+    stream = std::make_shared<Stream>();
+    stream->context = current();
+  }
+  return stream;
+}
+
+CUresult run_until(const std::vector<Mark>& targets) {
+  Lock lock(state().lock);
+  idle.wait(lock, [] { return !executing; });
+  executing = true;
+  for (const Mark& target : targets)
+    while (!reached(target)) run_one(pick(target.stream), lock);
+  executing = false;
+  idle.notify_all();
+  for (const Mark& target : targets)
+    if (target.stream && target.stream->context->lost != CUDA_SUCCESS) return target.stream->context->lost;
+  return CUDA_SUCCESS;
+}
+
+CUresult drain(Context* context) {
+  std::vector<Mark> all;
+  {
+    Lock lock(state().lock);
+    for (const auto& [handle, stream] : state().streams)
+      if (stream->context == context) all.push_back({stream, stream->issued});
+    auto found = state().defaults.find(context);
+    if (found != state().defaults.end()) all.push_back({found->second, found->second->issued});
+  }
+  return run_until(all);
+}
+
+CUresult enqueue(CUstream handle, Work work, std::vector<Mark> after, Mark* queued) {
+  StreamPtr stream;
+  {
+    Lock lock(state().lock);
+    State& s = state();
+    stream = find_stream(handle);
+    if (!stream || stream->context != current()) return CUDA_ERROR_INVALID_HANDLE;
+    if (stream->capture) {
+      if (!after.empty() || queued) stream->capture->broken = true;
+      if (stream->capture->broken) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+      stream->capture->nodes.push_back(std::move(work));
+      return CUDA_SUCCESS;
+    }
+    bool is_default = s.defaults[current()] == stream;
+    for (const auto& [other_handle, other] : s.streams) {
+      if (!is_default || !other->blocking || other->context != current()) continue;
+      if (other->capture) {
+        other->capture->broken = true;
+        return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
+      }
+      after.push_back({other, other->issued});
+    }
+    if (!is_default && stream->blocking && s.defaults[current()])
+      after.push_back({s.defaults[current()], s.defaults[current()]->issued});
+    stream->queue.push_back({std::move(after), std::move(work)});
+    ++stream->issued;
+    if (queued) *queued = {stream, stream->issued};
+  }
+  return schedule == "eager" ? run_until({{stream, stream->issued}}) : CUDA_SUCCESS;
+}
+
+void capture_begins(Stream* stream, bool strict) {
+  if (strict) strict_captures.push_back(stream);
+}
+
+void capture_ends(Stream* stream) {
+  strict_captures.erase(std::remove(strict_captures.begin(), strict_captures.end(), stream), strict_captures.end());
+}
+
+// Calls that allocate or wait spoil a capture that the same thread is making.
+CUresult forbid_while_capturing() {
+  Lock lock(state().lock);
+  if (strict_captures.empty()) return CUDA_SUCCESS;
+  for (Stream* stream : strict_captures)
+    if (stream->capture) stream->capture->broken = true;
+  return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+}
+
+}  // namespace standin
+
+using namespace standin;
+
+EXPORT void standin_schedule(const char* name, unsigned seed) {
+  Lock lock(state().lock);
+  schedule = name;
+  dice.seed(seed);
+}
+
+EXPORT CUresult cuStreamCreate(CUstream* handle, unsigned flags) {
+  ENTER("cuStreamCreate");
+  Lock lock(state().lock);
+  auto stream = std::make_shared<Stream>();
+  stream->context = current();
+  stream->blocking = !(flags & CU_STREAM_NON_BLOCKING);
+  *handle = reinterpret_cast<CUstream>(stream.get());
+  state().streams[*handle] = stream;
+  return CUDA_SUCCESS;
+}
+
+EXPORT CUresult cuStreamDestroy(CUstream handle) {
+  ENTER("cuStreamDestroy");
+  std::vector<Mark> rest;
+  {
+    Lock lock(state().lock);
+    auto found = state().streams.find(handle);
+    if (found == state().streams.end()) return CUDA_ERROR_INVALID_HANDLE;
+    rest.push_back({found->second, found->second->issued});
+  }
+  CUresult result = run_until(rest);
+  Lock lock(state().lock);
+  capture_ends(rest[0].stream.get());
+  state().streams.erase(handle);
+  return result;
+}
+
+EXPORT CUresult cuStreamSynchronize(CUstream handle) {
+  ENTER("cuStreamSynchronize");
+  std::vector<Mark> target;
+  {
+    Lock lock(state().lock);
+    auto stream = find_stream(handle);
+    if (!stream) return CUDA_ERROR_INVALID_HANDLE;
+    if (stream->capture) {
+      stream->capture->broken = true;
+      return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    }
+    count("synchronisations");
+    target.push_back({stream, stream->issued});
+  }
+  return run_until(target);
+}
+
+EXPORT CUresult cuStreamQuery(CUstream handle) {
+  ENTER("cuStreamQuery");
+  std::vector<Mark> next;
+  {
+    Lock lock(state().lock);
+    auto stream = find_stream(handle);
+    if (!stream) return CUDA_ERROR_INVALID_HANDLE;
+    if (stream->done == stream->issued) return CUDA_SUCCESS;
+    next.push_back({stream, stream->done + 1});
+  }
+  CUresult result = run_until(next);
+  return result == CUDA_SUCCESS ? CUDA_ERROR_NOT_READY : result;
+}
+
+EXPORT CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned) {
+  ENTER("cuStreamWaitEvent");
+  std::vector<Mark> after;
+  {
+    Lock lock(state().lock);
+    auto found = state().events.find(event);
+    if (found == state().events.end()) return CUDA_ERROR_INVALID_HANDLE;
+    if (found->second->mark.stream) after.push_back(found->second->mark);
+  }
+  return after.empty() ? CUDA_SUCCESS : enqueue(handle, [] { return CUDA_SUCCESS; }, after);
+}
+
+EXPORT CUresult cuLaunchHostFunc(CUstream handle, CUhostFn function, void* data) {
+  ENTER("cuLaunchHostFunc");
+  return enqueue(handle, [=] {
+    {
+      Lock lock(state().lock);
+      count("host_functions");
+    }
+    host_function = true;
+    function(data);
+    host_function = false;
+    return CUDA_SUCCESS;
+  });
+}
+
+EXPORT CUresult cuEventCreate(CUevent* handle, unsigned) {
+  ENTER("cuEventCreate");
+  Lock lock(state().lock);
+  auto event = std::make_shared<Event>();
+  event->context = current();
+  *handle = reinterpret_cast<CUevent>(event.get());
+  state().events[*handle] = event;
+  return CUDA_SUCCESS;
+}
+
+namespace {
+std::shared_ptr<Event> find_event(CUevent handle) {
+  Lock lock(state().lock);
+  auto found = state().events.find(handle);
+  return found == state().events.end() ? nullptr : found->second;
+}
+}  // namespace
+
+EXPORT CUresult cuEventDestroy(CUevent handle) {
+  ENTER("cuEventDestroy");
+  Lock lock(state().lock);
+  return state().events.erase(handle) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+EXPORT CUresult cuEventRecord(CUevent handle, CUstream stream) {
+  ENTER("cuEventRecord");
+  auto event = find_event(handle);
+  if (!event) return CUDA_ERROR_INVALID_HANDLE;
+  Mark mark;
+  auto stamp = [event] {
+    event->when = std::chrono::steady_clock::now();
+    return CUDA_SUCCESS;
+  };
+  if (CUresult failed = enqueue(stream, stamp, {}, &mark)) return failed;
+  Lock lock(state().lock);
+  event->mark = mark;
+  return CUDA_SUCCESS;
+}
+
+EXPORT CUresult cuEventSynchronize(CUevent handle) {
+  ENTER("cuEventSynchronize");
+  if (CUresult capturing = forbid_while_capturing()) return capturing;
+  auto event = find_event(handle);
+  if (!event) return CUDA_ERROR_INVALID_HANDLE;
+  {
+    Lock lock(state().lock);
+    count("synchronisations");
+  }
+  return run_until({event->mark});
+}
+
+EXPORT CUresult cuEventQuery(CUevent handle) {
+  ENTER("cuEventQuery");
+  auto event = find_event(handle);
+  if (!event) return CUDA_ERROR_INVALID_HANDLE;
+  Mark next;
+  {
+    Lock lock(state().lock);
+    if (reached(event->mark)) return CUDA_SUCCESS;
+    next = {event->mark.stream, event->mark.stream->done + 1};
+  }
+  CUresult result = run_until({next});
+  return result == CUDA_SUCCESS ? CUDA_ERROR_NOT_READY : result;
+}
+
+EXPORT CUresult cuEventElapsedTime(float* ms, CUevent from, CUevent to) {
+  ENTER("cuEventElapsedTime");
+  auto first = find_event(from), second = find_event(to);
+  if (!first || !second) return CUDA_ERROR_INVALID_HANDLE;
+  Lock lock(state().lock);
+  if (!first->mark.stream || !second->mark.stream) return CUDA_ERROR_INVALID_HANDLE;
+  if (!reached(first->mark) || !reached(second->mark)) return CUDA_ERROR_NOT_READY;
+  *ms = std::chrono::duration<float, std::milli>(second->when - first->when).count();
+  return CUDA_SUCCESS;
+}
