@@ -1,4 +1,4 @@
-"""Builds the stand-in ``libcuda.so.1`` of ``tests/gpu/driver`` into ``build/``: ``python tests/gpu/build_driver.py``."""
+"""Builds the stand-in ``libcuda.so.1`` of ``tests/gpu/driver``: ``python tests/gpu/build_driver.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds pycuda from its source distribution into ``build/``, once for each version: ``python tests/gpu/build_pycuda.py``.
+"""Builds pycuda from its source distribution into ``build/``, once: ``python tests/gpu/build_pycuda.py``.
 
 pycuda has no wheels, and its own set-up looks for the toolkit beside ``nvcc``, which is wrong where ``nvcc`` is a
 script. No GPU and no driver are needed: it is linked against an empty library that carries the driver's name.
