@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -12,11 +13,14 @@ from numpy.typing import NDArray
 
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, FrameError, UsageError
-from edgeirf.runtime.backends import choose_model, open_backend
+from edgeirf.runtime.backends import open_model
 from edgeirf.runtime.chain import Chain, HostChain
 from edgeirf.runtime.preprocess import Pixels, inspected_area
 from edgeirf.settings import Preprocess
 from edgeirf.verdict import Verdict
+
+if TYPE_CHECKING:
+    from edgeirf.runtime.tensorrt.progress import Progress
 
 
 class Detector:
@@ -123,16 +127,19 @@ def load(
     product: str | None = None,
     false_reject_rate: float | None = None,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> Detector:
     """Opens a bundle for inspection.
 
     Args:
         path: the ``.irf`` file.
-        device: ``auto``, ``cpu``.
+        device: ``auto``, ``cpu``, ``cuda`` (ONNX Runtime's) or ``tensorrt``; ``auto`` is TensorRT where it works and
+            its scores agree, else ``cpu``.
         precision: ``fp32``, ``fp16``, ``int8``; None takes the fastest that passed its gate for the device.
         product: needed for a unified bundle of several products.
         false_reject_rate: another rate than the one chosen at export.
         threads: CPU threads; None takes ``EDGEIRF_THREADS``, else the cores this process may use.
+        progress: told how far the build of a TensorRT engine is, fraction and phase: minutes on a Jetson, once.
 
     Returns:
         A detector that has run once, so that the first part is not the slow one.
@@ -143,12 +150,13 @@ def load(
         BackendError: the library that runs the network failed.
     """
     bundle = Bundle.read(path)
-    key, model = choose_model(bundle, "onnxruntime", precision)
+    choose_product(bundle, product)  # a wrong name is said before an engine is built
     settings = bundle.manifest.preprocess
-    backend = open_backend(bundle, model, device, threads)
-    detector = Detector(bundle, HostChain(backend, settings, model.scoring), key, product, false_reject_rate)
+    opened = open_model(bundle, device, precision, threads, progress)
+    chain = HostChain(opened.backend, settings, opened.model.scoring)
+    detector = Detector(bundle, chain, opened.key, product, false_reject_rate)
     height, width = settings.size
-    backend.run(np.zeros((settings.tiles[0] * settings.tiles[1], 3, height, width), np.float32))
+    opened.backend.run(np.zeros((settings.tiles[0] * settings.tiles[1], 3, height, width), np.float32))
     return detector
 
 

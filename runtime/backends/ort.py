@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: the back end that is always there."""
+"""ONNX Runtime: the back end that is always there, on the CPU; on CUDA with ``onnxruntime-gpu``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,19 @@ class OnnxRuntimeBackend:
     Args:
         graph: the ONNX file's bytes.
         threads: intra-op threads; None takes ``EDGEIRF_THREADS`` or the cores this process may use.
+        provider: ``CPUExecutionProvider`` or ``CUDAExecutionProvider``.
 
     Raises:
-        BackendError: ONNX Runtime refuses the graph.
+        BackendError: ONNX Runtime refuses the graph, or has no such provider.
     """
 
     name = "onnxruntime"
 
-    def __init__(self, graph: bytes, threads: int | None = None) -> None:
+    def __init__(self, graph: bytes, threads: int | None = None, provider: str = "CPUExecutionProvider") -> None:
+        if provider not in onnxruntime.get_available_providers():
+            raise BackendError(
+                f"this ONNX Runtime has no {provider}: pip install onnxruntime-gpu instead of onnxruntime"
+            )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or default_threads()
         options.inter_op_num_threads = 1
@@ -33,9 +38,11 @@ class OnnxRuntimeBackend:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         try:
-            self.session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(graph, options, providers=[provider])
         except Exception as error:  # ONNX Runtime raises a class of its own for each status
             raise BackendError(f"ONNX Runtime refuses the graph: {_first_line(error)}") from None
+        if self.session.get_providers()[0] != provider:  # it falls back to the CPU without a word
+            raise BackendError(f"ONNX Runtime could not start its {provider}: run `edgeirf doctor`")
         self._input = self.session.get_inputs()[0].name
         self._output = self.session.get_outputs()[0].name
 

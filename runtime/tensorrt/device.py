@@ -1,0 +1,149 @@
+"""The GPU: which one, its memory and its stream, through pycuda. The one place of this package that names pycuda."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeirf.errors import BackendError
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as engines know it: its name and compute capability, ``(8, 7)`` for Orin."""
+
+    name: str
+    capability: tuple[int, int]
+
+    @property
+    def sm(self) -> str:
+        """``SM87``."""
+        return f"SM{self.capability[0]}{self.capability[1]}"
+
+
+class Device(Protocol):
+    """What the back end needs of a GPU; addresses are plain integers, as TensorRT takes them.
+
+    Attributes:
+        gpu: which one.
+        stream: handle of the stream that everything below is queued on.
+    """
+
+    gpu: Gpu
+    stream: int
+
+    def active(self) -> AbstractContextManager[None]:
+        """Makes the GPU current in the calling thread for the time of the ``with`` block."""
+        ...
+
+    def allocate(self, size: int) -> int:
+        """Address of ``size`` bytes of device memory, freed by :meth:`close`."""
+        ...
+
+    def host(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """A page-locked float32 array, which copies without a detour."""
+        ...
+
+    def upload(self, address: int, array: NDArray[np.float32]) -> None:
+        """Queues a copy of ``array`` (page-locked) to the device."""
+        ...
+
+    def download(self, array: NDArray[np.float32], address: int) -> None:
+        """Queues a copy from the device into ``array`` (page-locked)."""
+        ...
+
+    def synchronise(self) -> None:
+        """Waits for all that was queued."""
+        ...
+
+    def close(self) -> None:
+        """Frees memory, stream and context."""
+        ...
+
+
+class CudaDevice:
+    """The first GPU (``CUDA_VISIBLE_DEVICES`` chooses), in its primary context, which TensorRT uses too.
+
+    Raises:
+        BackendError: pycuda or the driver is missing, or there is no GPU.
+    """
+
+    def __init__(self) -> None:
+        self._driver = load_driver()
+        try:
+            card = self._driver.Device(0)
+            self._context = card.retain_primary_context()
+            self.gpu = Gpu(card.name(), card.compute_capability())
+            with self.active():
+                self._stream = self._driver.Stream()
+        except self._driver.Error as error:
+            raise BackendError(f"the GPU cannot be opened: {error}") from None
+        self.stream = int(self._stream.handle)
+        self._memory: list[Any] = []
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """See :class:`Device`."""
+        self._context.push()
+        try:
+            yield
+        finally:
+            self._driver.Context.pop()
+
+    def allocate(self, size: int) -> int:
+        """See :class:`Device`."""
+        self._memory.append(self._driver.mem_alloc(size))
+        return int(self._memory[-1])
+
+    def host(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """See :class:`Device`."""
+        array: NDArray[np.float32] = self._driver.pagelocked_empty(shape, np.float32)
+        return array
+
+    def upload(self, address: int, array: NDArray[np.float32]) -> None:
+        """See :class:`Device`."""
+        self._driver.memcpy_htod_async(address, array, self._stream)
+
+    def download(self, array: NDArray[np.float32], address: int) -> None:
+        """See :class:`Device`."""
+        self._driver.memcpy_dtoh_async(array, address, self._stream)
+
+    def synchronise(self) -> None:
+        """See :class:`Device`."""
+        self._stream.synchronize()
+
+    def close(self) -> None:
+        """See :class:`Device`."""
+        with self.active():
+            for block in self._memory:
+                block.free()
+            self._memory.clear()
+            del self._stream
+        self._context.detach()
+
+
+def load_driver() -> Any:
+    """``pycuda.driver``, initialised, with at least one GPU.
+
+    Raises:
+        BackendError: pycuda, the NVIDIA driver or the GPU is missing; the message says which and what to do.
+    """
+    try:
+        import pycuda.driver as driver
+    except ImportError as error:
+        if "libcuda" in str(error):
+            raise BackendError("there is no NVIDIA driver (libcuda.so.1 is missing): install it") from None
+        raise BackendError("pycuda is not installed: pip install pycuda (needs the CUDA toolkit)") from None
+    try:
+        driver.init()
+        count = driver.Device.count()
+    except driver.Error as error:
+        raise BackendError(f"the NVIDIA driver does not work ({error}): run `edgeirf doctor`") from None
+    if count == 0:
+        raise BackendError("the NVIDIA driver sees no GPU: look at CUDA_VISIBLE_DEVICES and `nvidia-smi`")
+    return driver

@@ -1,0 +1,80 @@
+"""A loaded engine: fixed shapes, explicit addresses, one execution context."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgeirf.errors import BackendError
+from edgeirf.runtime.tensorrt.builder import INPUT, OUTPUT, EngineSpec
+from edgeirf.runtime.tensorrt.library import Library, first_error
+
+if TYPE_CHECKING:
+    import tensorrt as trt
+
+
+class TensorRTEngine:
+    """An engine on the GPU that is current in the calling thread.
+
+    The caller owns the memory and the stream: bind two device addresses once, then enqueue for every frame. Not
+    verified on a GPU: the tests run it against a stand-in of TensorRT.
+
+    Args:
+        library: the TensorRT that built the plan.
+        plan: what :func:`edgeirf.runtime.tensorrt.builder.build` gave, or the engine cache.
+        spec: what it was built for.
+
+    Attributes:
+        input_shape: ``(T, 3, H, W)``, float32.
+        output_shape: ``(T, C, h, w)``, float32.
+
+    Raises:
+        BackendError: TensorRT does not take the plan, or it maps other tensors than the ones promised.
+    """
+
+    def __init__(self, library: Library, plan: bytes, spec: EngineSpec) -> None:
+        self._library = library
+        library.logger.start()
+        runtime: trt.Runtime = library.trt.Runtime(library.logger)
+        engine: trt.ICudaEngine | None = runtime.deserialize_cuda_engine(plan)
+        if engine is None:
+            raise BackendError(f"{library.label} does not take the engine: {first_error(library.logger)}")
+        self._runtime, self._engine = runtime, engine  # the engine needs its runtime as long as it lives
+        self._check_tensors(engine)
+        context: trt.IExecutionContext | None = engine.create_execution_context()
+        if context is None or not context.set_input_shape(INPUT, spec.shape):
+            raise BackendError(f"{library.label} cannot run the engine: {first_error(library.logger)}")
+        self._context = context
+        self.input_shape = spec.shape
+        self.output_shape = tuple(int(side) for side in context.get_tensor_shape(OUTPUT))
+
+    def bind(self, input_address: int, output_address: int) -> None:
+        """Sets the device addresses of the input and the output; both stay bound until bound again.
+
+        Raises:
+            BackendError: TensorRT refuses an address.
+        """
+        context: trt.IExecutionContext = self._context
+        if not (
+            context.set_tensor_address(INPUT, input_address) and context.set_tensor_address(OUTPUT, output_address)
+        ):
+            raise BackendError(f"{self._library.label} refuses the addresses: {first_error(self._library.logger)}")
+
+    def enqueue(self, stream: int) -> None:
+        """Queues one run on the CUDA stream with this handle; it may be captured in a CUDA graph after one plain run.
+
+        Raises:
+            BackendError: TensorRT did not start it.
+        """
+        context: trt.IExecutionContext = self._context
+        if not context.execute_async_v3(stream):
+            raise BackendError(f"{self._library.label} failed: {first_error(self._library.logger)}")
+
+    def close(self) -> None:
+        """Frees context, engine and runtime, in that order; the device must be current."""
+        del self._context, self._engine, self._runtime
+
+    def _check_tensors(self, engine: trt.ICudaEngine) -> None:
+        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+        float32 = self._library.trt.DataType.FLOAT
+        if sorted(names) != sorted((INPUT, OUTPUT)) or any(engine.get_tensor_dtype(n) != float32 for n in names):
+            raise BackendError(f"the engine has the tensors {', '.join(names)}, not {INPUT} and {OUTPUT} in float32")
