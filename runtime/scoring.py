@@ -90,17 +90,40 @@ def find_regions(scored_map: Array, threshold: float, area: tuple[int, int, int,
     """
     mask = (scored_map > threshold).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    scale_x, scale_y = area[2] / scored_map.shape[1], area[3] / scored_map.shape[0]
     regions = []
     for label in range(1, count):
         x, y, width, height, pixels = (int(v) for v in stats[label])
         window = (slice(y, y + height), slice(x, x + width))
         peak = float(scored_map[window][labels[window] == label].max())
-        left, top = area[0] + round(x * scale_x), area[1] + round(y * scale_y)
-        right, bottom = area[0] + round((x + width) * scale_x), area[1] + round((y + height) * scale_y)
-        cover = max(1, round(pixels * scale_x * scale_y))
-        regions.append(Region(left, top, max(1, right - left), max(1, bottom - top), cover, peak))
+        regions.append(region_in_frame((x, y, width, height), pixels, peak, mask.shape, area))
     return tuple(sorted(regions, key=lambda region: -region.peak))
+
+
+def region_in_frame(
+    box: tuple[int, int, int, int],
+    pixels: int,
+    peak: float,
+    map_size: tuple[int, ...],
+    area: tuple[int, int, int, int],
+) -> Region:
+    """A region of the map in pixels of the frame; its box covers every frame pixel that the region touches.
+
+    Args:
+        box: ``(x, y, width, height)`` in map pixels.
+        pixels: map pixels above the threshold.
+        peak: largest map value.
+        map_size: ``(height, width)`` of the map.
+        area: ``(x, y, width, height)`` in frame pixels that the map covers.
+    """
+    x, width = _outward(box[0], box[2], map_size[1], area[2])
+    y, height = _outward(box[1], box[3], map_size[0], area[3])
+    cover = max(1, round(pixels * area[2] * area[3] / (map_size[0] * map_size[1])))
+    return Region(area[0] + x, area[1] + y, width, height, cover, peak)
+
+
+def _outward(start: int, length: int, size: int, frame_size: int) -> tuple[int, int]:
+    first = start * frame_size // size
+    return first, -(-(start + length) * frame_size // size) - first
 
 
 def latent_statistics(field: Array, smooth: Array) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeirf.runtime.kernels.layout import MAP_WRITTEN, MAX_REGIONS, MORE_REGIONS, NOT_FINITE, REGION, REJECT, RESULT
+from edgeirf.runtime.scoring import region_in_frame
 from edgeirf.verdict import Region
 
 
@@ -86,13 +87,8 @@ def _padded(data: bytes) -> np.void:
 
 
 def _to_frame(region: np.void, map_size: tuple[int, int], area: tuple[int, int, int, int]) -> Region:
-    """The same arithmetic as find_regions, on the host, so that both round alike."""
     x, y, width, height, pixels = (int(region[name]) for name in ("x", "y", "width", "height", "area"))
-    scale_x, scale_y = area[2] / map_size[1], area[3] / map_size[0]
-    left, top = area[0] + round(x * scale_x), area[1] + round(y * scale_y)
-    right, bottom = area[0] + round((x + width) * scale_x), area[1] + round((y + height) * scale_y)
-    cover = max(1, round(pixels * scale_x * scale_y))
-    return Region(left, top, max(1, right - left), max(1, bottom - top), cover, float(region["peak"]))
+    return region_in_frame((x, y, width, height), pixels, float(region["peak"]), map_size, area)
 
 
 __all__ = ["MAP_WRITTEN", "MORE_REGIONS", "NOT_FINITE", "REJECT", "Result", "missing_regions", "read_result"]
