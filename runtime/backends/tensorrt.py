@@ -21,7 +21,7 @@ from edgeirf.runtime.tensorrt.device import CudaDevice, Device
 from edgeirf.runtime.tensorrt.engine import TensorRTEngine
 from edgeirf.runtime.tensorrt.library import Library
 from edgeirf.runtime.tensorrt.progress import Progress
-from edgeirf.runtime.tensorrt.provide import provide_engine
+from edgeirf.runtime.tensorrt.provide import keep_kernels, provide_engine
 
 log = logging.getLogger("edgeirf")
 
@@ -49,17 +49,12 @@ class TensorRTBackend:
         """See :class:`edgeirf.runtime.backends.Backend`."""
         if batch.shape != self.engine.input_shape:
             raise BackendError(f"the engine takes {self.engine.input_shape}, not {batch.shape}")
-        try:
-            with self.device.active():
-                np.copyto(self._host_in, batch)
-                self.device.upload(self._input, self._host_in)
-                self.engine.enqueue(self.device.stream)
-                self.device.download(self._host_out, self._output)
-                self.device.synchronise()
-        except BackendError:
-            raise
-        except Exception as error:  # pycuda raises classes of its own
-            raise BackendError(f"the GPU failed: {str(error).splitlines()[0] if str(error) else error!r}") from None
+        with self.device.active():
+            np.copyto(self._host_in, batch)
+            self.device.upload(self._input, self._host_in)
+            self.engine.enqueue(self.device.stream)
+            self.device.download(self._host_out, self._output)
+            self.device.synchronise()
         return self._host_out.copy()
 
     def close(self) -> None:
@@ -131,5 +126,6 @@ def _open_model(
         with device.active():
             engine.close()
         raise
+    keep_kernels(cache, name, engine)
     log.info("%s: %s on %s with %s, golden images within %.1e", bundle.label, key, gpu.name, library.label, error)
     return backend

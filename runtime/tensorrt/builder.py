@@ -48,7 +48,8 @@ class BuiltEngine:
 
     Attributes:
         plan: native code for one kind of GPU; to be trusted like a program.
-        timing: TensorRT's timing cache after the build: the next build of a like network is quicker with it.
+        timing: TensorRT's timing cache after the build: the next build of a like network is quicker with it. Empty
+            for TensorRT-RTX, which times nothing at build time.
         fusion: what became of each convolution and matrix product.
         seconds: what the build took.
     """
@@ -86,7 +87,7 @@ def build(
     fusion = FusionReport(
         library.flavour, library.version, spec.targets, match_products(_products(library, network), layers)
     )
-    return BuiltEngine(plan, _timing(config), fusion, time.perf_counter() - start)
+    return BuiltEngine(plan, _timing(library, config), fusion, time.perf_counter() - start)
 
 
 def parse(library: Library, builder: trt.Builder, graph: bytes) -> tuple[trt.INetworkDefinition, trt.OnnxParser]:
@@ -113,11 +114,18 @@ def _configure(library: Library, config: trt.IBuilderConfig, spec: EngineSpec, t
     config.profiling_verbosity = library.trt.ProfilingVerbosity.DETAILED
     # FP32 is what the runtime falls back to when FP16 disagrees; TF32 has no more mantissa than FP16.
     config.clear_flag(library.trt.BuilderFlag.TF32)
-    cache: trt.ITimingCache = config.create_timing_cache(timing) or config.create_timing_cache(b"")
-    config.set_timing_cache(cache, False)
-    library.logger.errors.clear()  # a timing cache of another version is reported as an error
+    if library.flavour == "tensorrt":  # in TensorRT-RTX a timing cache does nothing
+        _set_timing(config, timing)
+        library.logger.errors.clear()  # a timing cache that does not fit is logged as an error
     if spec.targets:
         _set_targets(library, config, spec.targets)
+
+
+def _set_timing(config: trt.IBuilderConfig, timing: bytes) -> None:
+    for contents in (timing, b""):
+        cache: trt.ITimingCache | None = config.create_timing_cache(contents)
+        if cache is not None and config.set_timing_cache(cache, False):
+            return
 
 
 def _set_targets(library: Library, config: trt.IBuilderConfig, targets: tuple[str, ...]) -> None:
@@ -169,7 +177,9 @@ def _run(
     return bytes(memoryview(plan))
 
 
-def _timing(config: trt.IBuilderConfig) -> bytes:
+def _timing(library: Library, config: trt.IBuilderConfig) -> bytes:
+    if library.flavour != "tensorrt":
+        return b""
     cache: trt.ITimingCache | None = config.get_timing_cache()
     return b"" if cache is None else bytes(memoryview(cache.serialize()))
 

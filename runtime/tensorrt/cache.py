@@ -100,7 +100,7 @@ class EngineCache:
             return None
         except (EdgeirfError, KeyError, TypeError, ValueError) as error:
             log.warning("%s: building the engine again", error)
-            path.unlink(missing_ok=True)
+            _forget(path)
             return None
         os.utime(path)
         return found
@@ -118,14 +118,15 @@ class EngineCache:
         }
         try:
             sealed.write(self.folder / key.file, header, built.plan)
-            sealed.write(self.folder / _timing_file(key), {"gpu": key.gpu, "version": key.version}, built.timing)
+            if built.timing:
+                sealed.write(self.folder / _timing_file(key), {"gpu": key.gpu, "version": key.version}, built.timing)
         except EdgeirfError as error:
             log.warning("the engine is not kept and will be built again at the next start: %s", error)
         self.prune(keep=key)
 
     def discard(self, key: EngineKey) -> None:
         """Forgets an engine that TensorRT does not take."""
-        (self.folder / key.file).unlink(missing_ok=True)
+        _forget(self.folder / key.file)
 
     def timing(self, key: EngineKey) -> bytes:
         """The timing cache of the last build with this TensorRT on this GPU, of whatever network; may be empty."""
@@ -133,6 +134,20 @@ class EngineCache:
             return sealed.read(self.folder / _timing_file(key))[1]
         except (OSError, EdgeirfError):
             return b""
+
+    def kernels(self, key: EngineKey) -> bytes:
+        """What TensorRT-RTX compiled when the engine last ran; may be empty."""
+        try:
+            return sealed.read((self.folder / key.file).with_suffix(".kernels"))[1]
+        except (OSError, EdgeirfError):
+            return b""
+
+    def store_kernels(self, key: EngineKey, kernels: bytes) -> None:
+        """Keeps what TensorRT-RTX compiled; a full disk costs the compilation at the next start, no more."""
+        try:
+            sealed.write((self.folder / key.file).with_suffix(".kernels"), {}, kernels)
+        except EdgeirfError as error:
+            log.debug("compiled kernels are not kept: %s", error)
 
     def announce(self, key: EngineKey) -> str:
         """Why an engine must be built now and how long that may take, in one line."""
@@ -165,7 +180,7 @@ class EngineCache:
         for path, state in newest_first:
             total += state.st_size
             if total > self.limit and (keep is None or path.name != keep.file):
-                path.unlink(missing_ok=True)
+                _forget(path)
                 total -= state.st_size
         for path, state in self._files(".*.partial"):
             if time.time() - state.st_mtime > _FORGOTTEN:
@@ -204,6 +219,11 @@ def cache_folder() -> Path:
         return Path.home() / ".cache" / "edgeirf"
     except RuntimeError:
         raise BackendError("this user has no home folder to keep engines in: set EDGEIRF_CACHE") from None
+
+
+def _forget(engine: Path) -> None:
+    for path in (engine, engine.with_suffix(".kernels")):
+        path.unlink(missing_ok=True)
 
 
 def _place(key: EngineKey, named: bool) -> str:

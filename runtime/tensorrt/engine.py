@@ -22,6 +22,7 @@ class TensorRTEngine:
         library: the TensorRT that built the plan.
         plan: what :func:`edgeirf.runtime.tensorrt.builder.build` gave, or the engine cache.
         spec: what it was built for.
+        kernels: what :meth:`kernels` gave when the engine ran before.
 
     Attributes:
         input_shape: ``(T, 3, H, W)``, float32.
@@ -31,7 +32,7 @@ class TensorRTEngine:
         BackendError: TensorRT does not take the plan, or it maps other tensors than the ones promised.
     """
 
-    def __init__(self, library: Library, plan: bytes, spec: EngineSpec) -> None:
+    def __init__(self, library: Library, plan: bytes, spec: EngineSpec, kernels: bytes = b"") -> None:
         self._library = library
         library.logger.start()
         runtime: trt.Runtime = library.trt.Runtime(library.logger)
@@ -40,7 +41,7 @@ class TensorRTEngine:
             raise BackendError(f"{library.label} does not take the engine: {first_error(library.logger)}")
         self._runtime, self._engine = runtime, engine  # the engine needs its runtime as long as it lives
         self._check_tensors(engine)
-        context: trt.IExecutionContext | None = engine.create_execution_context()
+        context: trt.IExecutionContext | None = self._create_context(engine, kernels)
         if context is None or not context.set_input_shape(INPUT, spec.shape):
             raise BackendError(f"{library.label} cannot run the engine: {first_error(library.logger)}")
         self._context = context
@@ -69,9 +70,31 @@ class TensorRTEngine:
         if not context.execute_async_v3(stream):
             raise BackendError(f"{self._library.label} failed: {first_error(self._library.logger)}")
 
+    def kernels(self) -> bytes:
+        """What TensorRT-RTX compiled for this GPU in the first run, to spare the next process the wait.
+
+        Empty for TensorRT, whose engines hold finished kernels.
+        """
+        if self._kernels is None:
+            return b""
+        cache: trt.IRuntimeCache = self._kernels
+        return bytes(memoryview(cache.serialize()))
+
     def close(self) -> None:
         """Frees context, engine and runtime, in that order; the device must be current."""
-        del self._context, self._engine, self._runtime
+        del self._context, self._kernels, self._engine, self._runtime
+
+    def _create_context(self, engine: trt.ICudaEngine, kernels: bytes) -> trt.IExecutionContext | None:
+        self._kernels = None
+        if self._library.flavour != "tensorrt_rtx":
+            return engine.create_execution_context()
+        config: trt.IRuntimeConfig = engine.create_runtime_config()
+        cache: trt.IRuntimeCache = config.create_runtime_cache()
+        if kernels:
+            cache.deserialize(kernels)  # False when they do not fit: they are then compiled again
+        config.set_runtime_cache(cache)
+        self._kernels = cache
+        return engine.create_execution_context(config)
 
     def _check_tensors(self, engine: trt.ICudaEngine) -> None:
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]

@@ -113,7 +113,7 @@ def node_name(metadata: str) -> str:
 
 def parse_layers(text: str) -> list[EngineLayer]:
     """Reads the builder's ``Layers:`` message, or what an engine inspector says in its one-line format."""
-    return [_layer(match) for line in text.splitlines() if (match := _LAYER.match(line))]
+    return [_layer(match) for line in text.split("\n") if (match := _LAYER.match(line))]
 
 
 def match_products(products: Iterable[tuple[str, str]], layers: list[EngineLayer]) -> tuple[Product, ...]:

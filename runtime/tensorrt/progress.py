@@ -75,7 +75,7 @@ class BuildProgress:
                 self._tell(name)
 
     def _tell(self, name: str) -> None:
-        if self._root is None or self.failure is not None:
+        if self._root is None or self.failure is not None or self._cancelled():
             return
         self._shown = max(self._shown, self._root.fraction())
         try:
@@ -87,7 +87,7 @@ class BuildProgress:
 def make_monitor(trt: Any, progress: BuildProgress) -> Any:
     """TensorRT's ``IProgressMonitor`` over a :class:`BuildProgress`."""
 
-    class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
 

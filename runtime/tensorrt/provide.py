@@ -46,6 +46,13 @@ def provide_engine(
     return TensorRTEngine(library, built.plan, spec)
 
 
+def keep_kernels(cache: EngineCache, key: EngineKey, engine: TensorRTEngine) -> None:
+    """Keeps what TensorRT-RTX compiled in the engine's first run, if that is anything new."""
+    kernels = engine.kernels()
+    if kernels and kernels != cache.kernels(key):
+        cache.store_kernels(key, kernels)
+
+
 def engine_spec(library: Library, bundle: Bundle, capability: str) -> EngineSpec:
     """The one shape a bundle runs at, for a GPU of ``capability`` (``SM87``)."""
     settings = bundle.manifest.preprocess
@@ -59,7 +66,7 @@ def _load(library: Library, cache: EngineCache, key: EngineKey, spec: EngineSpec
     if cached is None:
         return None
     try:
-        return TensorRTEngine(library, cached.plan, spec)
+        return TensorRTEngine(library, cached.plan, spec, cache.kernels(key))
     except BackendError as error:
         log.warning("%s: building it again", error)
         cache.discard(key)

@@ -64,7 +64,7 @@ def read(path: Path) -> tuple[dict[str, Any], bytes]:
         DamagedError: it is damaged, foreign, or another user's.
     """
     with _open(path) as file:
-        sealed = _read_seal(file)
+        sealed = _read_seal(path, file)
         if not isinstance(sealed.get("size"), int) or not 0 <= sealed["size"] <= MAX_PAYLOAD:
             raise DamagedError(f"{path} is damaged")
         payload = file.read(sealed["size"] + 1)
@@ -76,7 +76,7 @@ def read(path: Path) -> tuple[dict[str, Any], bytes]:
 def read_header(path: Path) -> dict[str, Any]:
     """The header alone; raises as :func:`read` does."""
     with _open(path) as file:
-        header: dict[str, Any] = _read_seal(file)["header"]
+        header: dict[str, Any] = _read_seal(path, file)["header"]
         return header
 
 
@@ -94,7 +94,7 @@ def _open(path: Path) -> Any:
     return os.fdopen(handle, "rb")
 
 
-def _read_seal(file: Any) -> dict[str, Any]:
+def _read_seal(path: Path, file: Any) -> dict[str, Any]:
     try:
         if file.read(len(MAGIC)) == MAGIC:
             sealed = json.loads(file.readline(MAX_HEADER))
@@ -102,4 +102,4 @@ def _read_seal(file: Any) -> dict[str, Any]:
                 return sealed
     except (ValueError, RecursionError):
         pass
-    raise DamagedError(f"{file.name} is damaged")
+    raise DamagedError(f"{path} is damaged")
