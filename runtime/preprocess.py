@@ -33,7 +33,7 @@ def prepare(frame: Pixels, settings: Preprocess) -> Pixels:
     Raises:
         FrameError: another shape or type, or a frame that does not cover the region of interest.
     """
-    _check(frame)
+    check_frame(frame)
     height, width = settings.size
     tiles = cut(crop(frame, settings), settings.tiles)
     prepared = np.empty((len(tiles), height, width, 3), frame.dtype)
@@ -103,7 +103,12 @@ def _to_rgb(small: NDArray[Any], settings: Preprocess, out: Pixels) -> None:
     cv2.cvtColor(small, cv2.COLOR_GRAY2RGB if small.ndim == 2 else cv2.COLOR_BGR2RGB, dst=out)
 
 
-def _check(frame: Pixels) -> None:
+def check_frame(frame: Pixels) -> None:
+    """Passes a frame of a type and shape that can be inspected.
+
+    Raises:
+        FrameError: another type, another shape, or no pixels.
+    """
     if not isinstance(frame, np.ndarray) or frame.dtype not in (np.uint8, np.uint16):
         kind = getattr(frame, "dtype", type(frame).__name__)
         raise FrameError(f"a frame is a uint8 or uint16 array, not {kind}")

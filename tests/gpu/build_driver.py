@@ -1,29 +1,14 @@
-"""Builds the stand-in ``libcuda.so.1`` of ``tests/gpu/driver``: ``python tests/gpu/build_driver.py``."""
+"""Builds the stand-in ``libcuda.so.1`` from ``tests/gpu/driver``."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
-from types import ModuleType
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parents[1] / "build"
-
-
-def beside(name: str) -> ModuleType:
-    """The module in the file ``name``.py of this folder; tests have no packages."""
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
 
 
 def driver(pycuda: Path, root: Path) -> Path:
@@ -72,8 +57,3 @@ def _stubs(names: set[str]) -> str:
         message = f'fputs("stand-in driver: {name} is not there\\n", stderr)'
         lines.append(f"int {name}(void) {{ {message}; return 801; }}")
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    build = beside("build_pycuda")
-    print(driver(build.pycuda(), build.toolkit()))

@@ -1,0 +1,115 @@
+"""CUDA C++ to machine code for one GPU, with NVRTC or with nvcc, whichever is there.
+
+Compiled where it runs: code of CUDA 13 does not load on a CUDA 12 driver (JetPack 6), and the device's own compiler
+always fits its driver.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgeirf.errors import BackendError
+from edgeirf.runtime.kernels import folder, headers, source
+
+OPTIONS = ("--std=c++17",)
+
+
+class Compiler(Protocol):
+    """Attributes: ``version``: name and version, part of the cache's key."""
+
+    version: str
+
+    def compile(self, file: str, arch: str) -> bytes:
+        """The kernels of one source file as a cubin for ``arch`` (``sm_87``).
+
+        Raises:
+            BackendError: the compiler failed.
+        """
+        ...
+
+
+class Nvcc:
+    """The toolkit's compiler, as JetPack brings it."""
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+        told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+        found = re.search(r"V([\d.]+)", told)
+        self.version = f"nvcc-{found[1] if found else 'unknown'}"
+
+    def compile(self, file: str, arch: str) -> bytes:
+        """See :class:`Compiler`."""
+        with tempfile.TemporaryDirectory() as scratch:
+            out = Path(scratch) / "kernels.cubin"
+            command = [self._program, "-cubin", f"-arch={arch}", *OPTIONS, "-o", str(out), str(folder() / file)]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+            if done.returncode or not out.exists():
+                raise BackendError(f"nvcc cannot compile {file} for {arch}: {_first_error(done.stderr)}")
+            return out.read_bytes()
+
+
+class Nvrtc:
+    """The compiler as a library, through ``cuda-bindings``."""
+
+    def __init__(self, nvrtc: Any) -> None:
+        self._nvrtc = nvrtc
+        status, major, minor = nvrtc.nvrtcVersion()
+        if int(status):
+            raise BackendError(f"NVRTC does not work (error {int(status)}): install nvidia-cuda-nvrtc")
+        self.version = f"nvrtc-{major}.{minor}"
+
+    def compile(self, file: str, arch: str) -> bytes:
+        """See :class:`Compiler`."""
+        nvrtc, included = self._nvrtc, headers()
+        names, texts = [name.encode() for name in included], [text.encode() for text in included.values()]
+        program = self._ask("nvrtcCreateProgram", source(file).encode(), file.encode(), len(names), texts, names)
+        try:
+            options = [option.encode() for option in (*OPTIONS, f"--gpu-architecture={arch}")]
+            if int(nvrtc.nvrtcCompileProgram(program, len(options), options)[0]):
+                log = bytearray(self._ask("nvrtcGetProgramLogSize", program))
+                self._ask("nvrtcGetProgramLog", program, log)
+                raise BackendError(
+                    f"NVRTC cannot compile {file} for {arch}: {_first_error(log.decode(errors='replace'))}"
+                )
+            code = bytearray(self._ask("nvrtcGetCUBINSize", program))
+            self._ask("nvrtcGetCUBIN", program, code)
+            return bytes(code)
+        finally:
+            nvrtc.nvrtcDestroyProgram(program)
+
+    def _ask(self, name: str, *arguments: Any) -> Any:
+        status, *values = getattr(self._nvrtc, name)(*arguments)
+        if int(status):
+            raise BackendError(f"NVRTC failed in {name} (error {int(status)}): install nvidia-cuda-nvrtc again")
+        return values[0] if values else None
+
+
+def find_compiler() -> Compiler:
+    """NVRTC where ``cuda-bindings`` and the library are installed, else nvcc.
+
+    Raises:
+        BackendError: there is neither.
+    """
+    try:
+        from cuda.bindings import nvrtc
+
+        return Nvrtc(nvrtc)
+    except Exception:  # noqa: S110 - absent, or without its library: each version raises something else
+        pass
+    program = shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
+    if program is None:
+        raise BackendError(
+            "no CUDA compiler for the kernels: pip install 'cuda-bindings[all]' of the driver's CUDA version, or "
+            "install the CUDA toolkit (nvcc)"
+        )
+    return Nvcc(program)
+
+
+def _first_error(log: str) -> str:
+    lines = [line for line in log.splitlines() if "error" in line] or log.splitlines() or ["no reason given"]
+    return " ".join(lines[0].split())

@@ -1,0 +1,100 @@
+"""The GPU and its primary context: the one that TensorRT, torch and the CUDA runtime of the same process use too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from edgeirf.errors import BackendError
+from edgeirf.runtime.cuda import libcuda
+from edgeirf.runtime.cuda.errors import CudaError, reported
+
+
+class CudaContext:
+    """Holds the primary context of one GPU. The host program's own current context is left as it was.
+
+    Attributes:
+        driver: the module ``pycuda.driver``.
+        name: of the GPU.
+        capability: compute capability, ``(8, 7)`` for Orin.
+        integrated: the GPU shares the host's memory (Jetson), so that nothing needs to be copied to it.
+
+    Args:
+        ordinal: which GPU, among those ``CUDA_VISIBLE_DEVICES`` shows.
+
+    Raises:
+        BackendError: pycuda or the driver is missing, or there is no such GPU.
+    """
+
+    def __init__(self, ordinal: int = 0) -> None:
+        self.driver = load_driver()
+        with reported("opening it"):
+            device = self.driver.Device(ordinal)
+            self.name: str = device.name()
+            self.capability: tuple[int, int] = device.compute_capability()
+            self.integrated = bool(device.get_attribute(self.driver.device_attribute.INTEGRATED))
+            self._context = device.retain_primary_context()
+        self._closed = False
+
+    @property
+    def arch(self) -> str:
+        """``sm_87``."""
+        return f"sm_{self.capability[0]}{self.capability[1]}"
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Makes the context current in the calling thread, and the former one again afterwards."""
+        with reported("making it current"):
+            self._context.push()
+        try:
+            yield
+        finally:
+            with reported("leaving it"):
+                self.driver.Context.pop()
+
+    def close(self) -> None:
+        """Gives the context back, from any thread. The driver destroys it when nobody else in the process holds it."""
+        if self._closed:
+            return
+        self._closed = True
+        handle = int(self._context.handle)
+        try:
+            # pycuda releases a primary context in the thread that retained it, or where it is on top of the stack.
+            self._context.push()
+            self._context.detach()
+            _forget(handle)
+        except (self.driver.Error, CudaError):  # a lost GPU refuses even this; nothing is left to release
+            return
+
+
+def _forget(handle: int) -> None:
+    """Takes a released context off the thread's stack: pycuda leaves it there, below its own former context if any."""
+    if libcuda.made("cuCtxGetCurrent") == handle:
+        libcuda.made("cuCtxPopCurrent_v2")
+        return
+    former = libcuda.made("cuCtxPopCurrent_v2")
+    libcuda.made("cuCtxPopCurrent_v2")
+    libcuda.call("cuCtxPushCurrent_v2", former)
+
+
+def load_driver() -> Any:
+    """``pycuda.driver``, initialised, with at least one GPU.
+
+    Raises:
+        BackendError: pycuda, the NVIDIA driver or the GPU is missing; the message says which and what to do.
+    """
+    try:
+        import pycuda.driver as driver
+    except ImportError as error:
+        if "libcuda" in str(error):
+            raise BackendError("there is no NVIDIA driver (libcuda.so.1 is missing): install it") from None
+        raise BackendError("pycuda is not installed: pip install pycuda (needs the CUDA toolkit)") from None
+    try:
+        driver.init()
+        count = driver.Device.count()
+    except driver.Error as error:
+        raise BackendError(f"the NVIDIA driver does not work ({error}): run `edgeirf doctor`") from None
+    if count == 0:
+        raise BackendError("the NVIDIA driver sees no GPU: look at CUDA_VISIBLE_DEVICES and `nvidia-smi`")
+    return driver

@@ -1,0 +1,69 @@
+"""The few driver calls that pycuda has no name for, by ctypes: stream capture, executable graphs, the context stack.
+
+Handles are plain integers, as pycuda gives them out. A structure of our own around libcuda would be a second pycuda;
+this is the smallest thing that works with the one there is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any
+
+from edgeirf.runtime.cuda.errors import CudaError
+
+OUT_OF_MEMORY = 2
+CAPTURE_THREAD_LOCAL = 1  # other threads of the host program may go on allocating while a graph is captured
+
+_POINTER, _HANDLE = ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p
+_PROTOTYPES: dict[str, tuple[Any, ...]] = {
+    "cuStreamBeginCapture_v2": (_HANDLE, ctypes.c_int),
+    "cuStreamEndCapture": (_HANDLE, _POINTER),
+    "cuGraphInstantiateWithFlags": (_POINTER, _HANDLE, ctypes.c_ulonglong),
+    "cuGraphLaunch": (_HANDLE, _HANDLE),
+    "cuGraphUpload": (_HANDLE, _HANDLE),
+    "cuGraphExecDestroy": (_HANDLE,),
+    "cuGraphDestroy": (_HANDLE,),
+    "cuCtxGetCurrent": (_POINTER,),
+    "cuCtxPopCurrent_v2": (_POINTER,),
+    "cuCtxPushCurrent_v2": (_HANDLE,),
+    "cuGetErrorString": (ctypes.c_int, ctypes.POINTER(ctypes.c_char_p)),
+}
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """libcuda, the one that pycuda has loaded too."""
+    loaded = ctypes.CDLL("libcuda.so.1")
+    for name, arguments in _PROTOTYPES.items():
+        function = getattr(loaded, name)
+        function.argtypes, function.restype = arguments, ctypes.c_int
+    return loaded
+
+
+def call(name: str, *arguments: Any) -> None:
+    """Calls the driver.
+
+    Raises:
+        CudaError: it answered anything but success.
+    """
+    status = getattr(library(), name)(*arguments)
+    if status:
+        raise CudaError(name, _text(status), status == OUT_OF_MEMORY)
+
+
+def made(name: str, *arguments: Any) -> int:
+    """Calls a function whose first argument receives a handle, and returns the handle.
+
+    Raises:
+        CudaError: as :func:`call`.
+    """
+    handle = ctypes.c_void_p()
+    call(name, ctypes.byref(handle), *arguments)
+    return handle.value or 0
+
+
+def _text(status: int) -> str:
+    text = ctypes.c_char_p()
+    library().cuGetErrorString(status, ctypes.byref(text))
+    return (text.value or b"error %d" % status).decode()

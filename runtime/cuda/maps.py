@@ -1,0 +1,39 @@
+"""The anomaly map of a frame: it stays on the GPU until somebody asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from edgeirf.runtime.cuda.chain import CudaChain
+    from edgeirf.runtime.cuda.slot import Slot
+
+
+class DeviceMap:
+    """Gives the ``(H, W)`` float32 map of one frame; fetched once.
+
+    Args:
+        chain, slot: where it is.
+        generation: the slot's, when the frame was in it.
+        written: the kernel has written the map, because there is a region in it; else it is made when asked for.
+    """
+
+    def __init__(self, chain: CudaChain, slot: Slot, generation: int, written: bool) -> None:
+        self.slot, self.generation, self.written = slot, generation, written
+        self._chain: CudaChain | None = chain
+        self._array: NDArray[np.float32] | None = None
+
+    def __call__(self) -> NDArray[np.float32]:
+        """The map.
+
+        Raises:
+            BackendError: another frame has taken its place, or the GPU failed.
+        """
+        if self._array is None and self._chain is not None:
+            self._array = self._chain.fetch_map(self)
+            self._chain = None
+        assert self._array is not None  # noqa: S101
+        return self._array
