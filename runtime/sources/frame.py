@@ -1,0 +1,67 @@
+"""What a source gives: frames one after another, good or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Protocol
+
+from edgeirf.runtime.preprocess import Pixels
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame, or the news that one could not be read.
+
+    Attributes:
+        image: ``(H, W, 3)`` BGR or ``(H, W)``, uint8 or uint16; None when ``error`` is set.
+        frame_id: counts from 0; of a live source also the frames that were dropped, so that a gap shows them.
+        source: the camera, or the file that this frame is.
+        captured_at: seconds since 1970 at capture; None for files, whose time is not known.
+        error: why there is no image.
+        clock: ``time.perf_counter()`` when the image was in memory: camera-to-verdict counts from here.
+    """
+
+    image: Pixels | None
+    frame_id: int
+    source: str
+    captured_at: float | None = None
+    error: str | None = None
+    clock: float = field(default_factory=perf_counter)
+
+
+class Source(Protocol):
+    """Iterates frames. A frame that cannot be read has ``error`` set, and the next ones follow.
+
+    Attributes:
+        name: as the user wrote it.
+        live: whether frames come by themselves, and are lost when nobody takes them.
+        total: how many frames there will be, None when unknown.
+        dropped: frames of a live source that were overtaken by newer ones.
+    """
+
+    name: str
+    live: bool
+    total: int | None
+
+    @property
+    def dropped(self) -> int:
+        """See above."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames, until the end or :meth:`stop`.
+
+        Raises:
+            SourceError: the source broke; every frame that could be read has come before.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Ends the iteration soon. Safe to call from another thread and from a signal handler."""
+        ...
+
+    def close(self) -> None:
+        """Frees the camera or file."""
+        ...

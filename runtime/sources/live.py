@@ -1,0 +1,124 @@
+"""Cameras and network streams: the newest frame wins, and what is lost is counted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from time import perf_counter
+from typing import Any, Protocol
+
+from edgeirf.errors import SourceError
+from edgeirf.runtime.sources.frame import Frame
+
+QUEUE = 2
+"""Frames that may wait for the detector: one more than none, so that a short hiccup costs no part."""
+FAILURES = 5
+"""Reads that may fail one after another before the camera counts as gone."""
+
+
+class Grabber(Protocol):
+    """What is used of ``cv2.VideoCapture``."""
+
+    def grab(self) -> bool:
+        """Waits for the next frame."""
+        ...
+
+    def retrieve(self) -> tuple[bool, Any]:
+        """Decodes the grabbed frame."""
+        ...
+
+    def release(self) -> None:
+        """Closes the camera."""
+        ...
+
+
+class LiveSource:
+    """Grabs on a thread of its own; see :class:`edgeirf.runtime.sources.Source`.
+
+    Args:
+        name: as the user wrote it.
+        capture: an open ``cv2.VideoCapture``.
+        timeout: seconds without any frame after which the camera counts as gone.
+    """
+
+    live = True
+    total: int | None = None
+
+    def __init__(self, name: str, capture: Grabber, timeout: float) -> None:
+        self.name = name
+        self.dropped = 0
+        self._capture = capture
+        self._timeout = timeout
+        self._waiting: deque[Frame] = deque()
+        self._arrived = threading.Condition()
+        self._stopped = False
+        self._ended: str | None = None
+        self._thread = threading.Thread(target=self._grab_all, name=f"capture {name}", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames as they come, never one older than the newest :data:`QUEUE`.
+
+        Raises:
+            SourceError: the camera is gone or says nothing any more.
+        """
+        while (frame := self._take()) is not None:
+            yield frame
+
+    def _take(self) -> Frame | None:
+        deadline = perf_counter() + self._timeout
+        while not self._stopped:
+            with self._arrived:
+                if not self._waiting and self._ended is None:
+                    # Short waits, so that stop() need not lock anything: it is called from signal handlers.
+                    self._arrived.wait(0.1)
+                if self._waiting:
+                    return self._waiting.popleft()
+                if self._ended is not None:
+                    raise SourceError(self._ended)
+            if perf_counter() > deadline:
+                raise SourceError(f"{self.name} has given no frame for {self._timeout:g} s: check camera and cable")
+        return None
+
+    def _grab_all(self) -> None:
+        failures, number = 0, 0
+        while not self._stopped and failures < FAILURES:
+            frame = self._grab(number)
+            failures = failures + 1 if frame.error else 0
+            number += 1
+            with self._arrived:
+                if len(self._waiting) >= QUEUE:
+                    self._waiting.popleft()
+                    self.dropped += 1
+                self._waiting.append(frame)
+                self._arrived.notify()
+        with self._arrived:
+            self._ended = f"{self.name} gives no more frames: the camera is gone or the stream has ended"
+            self._arrived.notify()
+
+    def _grab(self, number: int) -> Frame:
+        grabbed = self._capture.grab()
+        captured_at, clock = time.time(), perf_counter()
+        done, image = self._capture.retrieve() if grabbed else (False, None)
+        if not done:
+            return Frame(None, number, self.name, captured_at, f"{self.name}: the camera gave no frame", clock)
+        return Frame(image, number, self.name, captured_at, None, clock)
+
+    def stop(self) -> None:
+        """Ends within a tenth of a second."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """Closes the camera, unless a read hangs in it: that thread then ends with the process."""
+        self._stopped = True
+        self._thread.join(timeout=2.0)
+        if not self._thread.is_alive():
+            self._capture.release()
+
+
+def sleep_until(moment: float, stopped: Callable[[], bool]) -> None:
+    """Sleeps until ``time.perf_counter()`` is ``moment``, or ``stopped`` says so, checked every 0.1 s."""
+    while (left := moment - perf_counter()) > 0 and not stopped():
+        time.sleep(min(left, 0.1))

@@ -1,0 +1,151 @@
+"""From the text of ``--camera`` to an open source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import cv2
+
+from edgeirf.errors import SourceError, UsageError
+from edgeirf.runtime.images import is_image
+from edgeirf.runtime.sources.files import ImageFiles, open_folder, open_glob
+from edgeirf.runtime.sources.frame import Source
+from edgeirf.runtime.sources.live import LiveSource
+from edgeirf.runtime.sources.synthetic import open_synthetic
+from edgeirf.runtime.sources.video import VideoFile
+
+GRAMMAR = (
+    "a device number (0), v4l2:///dev/video0?width=1920&height=1080, a video file, an image, a folder, a glob, "
+    "rtsp://..., http://..., gst:PIPELINE, or test://?seed=1"
+)
+_DEVICE = re.compile(r"\d{1,3}")
+_STREAMS = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp")
+_SETTINGS = {
+    "width": cv2.CAP_PROP_FRAME_WIDTH,
+    "height": cv2.CAP_PROP_FRAME_HEIGHT,
+    "fps": cv2.CAP_PROP_FPS,
+    "exposure": cv2.CAP_PROP_EXPOSURE,
+    "gain": cv2.CAP_PROP_GAIN,
+}
+
+
+def open_source(text: str, timeout: float = 10.0) -> Source:
+    """Opens what ``--camera`` names.
+
+    Args:
+        text: see :data:`GRAMMAR`. A device takes ``width``, ``height``, ``fps``, ``exposure``, ``gain`` and
+            ``format`` (``MJPG``, ``YUYV``, ...) as a query, also ``0?width=1920&height=1080``.
+        timeout: seconds that a camera or stream may take to open, and be silent.
+
+    Raises:
+        SourceError: it is not there, or cannot be opened.
+        UsageError: the text is none of these, or a query has an unknown key.
+    """
+    scheme, opener = text.partition(":")[0].lower(), None
+    if scheme in _SCHEMES:
+        opener = _SCHEMES[scheme]
+    elif _DEVICE.fullmatch(text.partition("?")[0]):
+        opener = _open_device
+    return opener(text, timeout) if opener is not None else _open_path(text)
+
+
+def _open_path(text: str) -> Source:
+    path = Path(text)
+    if not text:
+        raise UsageError(f"--camera is empty; it takes {GRAMMAR}")
+    if path.is_dir():
+        return open_folder(text)
+    if path.is_file():
+        return ImageFiles(text, [path]) if is_image(path) else VideoFile(text)
+    if any(character in text for character in "*?["):
+        return open_glob(text)
+    if path.exists():
+        raise SourceError(f"{text} is neither a file nor a folder; a camera is v4l2://{path.absolute()}")
+    raise SourceError(f"there is no {text}; --camera takes {GRAMMAR}")
+
+
+def _open_device(text: str, timeout: float) -> Source:
+    address, _, query = text.partition("?")
+    device = address.removeprefix("v4l2://")
+    wanted = _device_settings(query, text)
+    where: int | str = int(device) if _DEVICE.fullmatch(device) else device
+    capture = cv2.VideoCapture(where, cv2.CAP_V4L2 if _has(cv2.CAP_V4L2) else cv2.CAP_ANY)
+    if not capture.isOpened():
+        path = Path(f"/dev/video{device}" if isinstance(where, int) else device)
+        reason = "it is in use or not permitted" if path.exists() else f"there is no {path}"
+        raise SourceError(f"cannot open camera {text}: {reason}; --camera takes {GRAMMAR}")
+    try:
+        for key, value in wanted.items():
+            capture.set(key, value)
+        _check_size(capture, wanted, text)
+    except SourceError:
+        capture.release()
+        raise
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+    return LiveSource(text, capture, timeout)
+
+
+def _device_settings(query: str, text: str) -> dict[int, float]:
+    """OpenCV properties in the order they must be set: the pixel format first."""
+    wanted: dict[int, float] = {}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        if key == "format" and re.fullmatch(r"[\x20-\x7e]{4}", value):
+            wanted = {cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*value), **wanted}
+        elif key in _SETTINGS and re.fullmatch(r"-?\d+(\.\d+)?", value):
+            wanted[_SETTINGS[key]] = float(value)
+        else:
+            known = ", ".join([*_SETTINGS, "format"])
+            raise UsageError(f"camera {text}: {key}={value} is not a setting; known are {known}")
+    return wanted
+
+
+def _check_size(capture: cv2.VideoCapture, wanted: dict[int, float], text: str) -> None:
+    """A camera that silently takes another size would show the model other parts than it was trained on."""
+    for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT):
+        if key in wanted and round(capture.get(key)) != round(wanted[key]):
+            width, height = (round(capture.get(k)) for k in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+            raise SourceError(f"camera {text} does not give that size, only {width}x{height}")
+
+
+def _open_stream(text: str, timeout: float) -> Source:
+    address = urlsplit(text)
+    if not address.netloc:
+        raise UsageError(f"{text} has no address; --camera takes {GRAMMAR}")
+    # No password in logs and verdicts.
+    name = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
+    milliseconds = max(1, round(timeout * 1e3))
+    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
+    capture = cv2.VideoCapture(text, cv2.CAP_FFMPEG, limits)
+    if not capture.isOpened():
+        raise SourceError(f"cannot open the stream {name} within {timeout:g} s: check address, user and network")
+    return LiveSource(name, capture, timeout)
+
+
+def _open_gstreamer(text: str, timeout: float) -> Source:
+    if not _has(cv2.CAP_GSTREAMER):
+        raise SourceError(
+            "this OpenCV has no GStreamer (the one on PyPI never has): use one built with it, as JetPack's is"
+        )
+    pipeline = text.partition(":")[2].removeprefix("//").strip()
+    if "appsink" not in pipeline:
+        pipeline += " ! videoconvert ! video/x-raw,format=BGR ! appsink drop=true max-buffers=1 sync=false"
+    capture = cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
+    if not capture.isOpened():
+        raise SourceError(f"GStreamer cannot start the pipeline {pipeline!r}: try it with gst-launch-1.0")
+    return LiveSource(text, capture, timeout)
+
+
+def _has(backend: int) -> bool:
+    return bool(cv2.videoio_registry.hasBackend(backend))
+
+
+_SCHEMES: dict[str, Callable[[str, float], Source]] = {
+    "v4l2": _open_device,
+    "gst": _open_gstreamer,
+    "test": lambda text, timeout: open_synthetic(text),
+    "file": lambda text, timeout: _open_path(text.partition(":")[2].removeprefix("//")),
+    **dict.fromkeys(_STREAMS, _open_stream),
+}
