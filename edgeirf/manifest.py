@@ -49,6 +49,11 @@ class Method:
     backbone: str
     preset: str
 
+    @property
+    def label(self) -> str:
+        """One line for tables, ``irf t=100 diagonal``."""
+        return f"{self.name} t={','.join(map(str, self.timesteps))} {self.gaussian}"
+
 
 @dataclass(frozen=True)
 class Model:
