@@ -8,6 +8,7 @@ import numpy as np
 
 from edgeirf.runtime.kernels.layout import MAP_WRITTEN, MAX_REGIONS, MORE_REGIONS, NOT_FINITE, REGION, REJECT, RESULT
 from edgeirf.runtime.scoring import region_in_frame
+from edgeirf.runtime.scoring import region_in_frame
 from edgeirf.verdict import Region
 
 
@@ -87,8 +88,8 @@ def _padded(data: bytes) -> np.void:
 
 
 def _to_frame(region: np.void, map_size: tuple[int, int], area: tuple[int, int, int, int]) -> Region:
-    x, y, width, height, pixels = (int(region[name]) for name in ("x", "y", "width", "height", "area"))
-    return region_in_frame((x, y, width, height), pixels, float(region["peak"]), map_size, area)
+    box = (int(region["x"]), int(region["y"]), int(region["width"]), int(region["height"]))
+    return region_in_frame(box, int(region["area"]), float(region["peak"]), map_size, area)
 
 
 __all__ = ["MAP_WRITTEN", "MORE_REGIONS", "NOT_FINITE", "REJECT", "Result", "missing_regions", "read_result"]
