@@ -8,7 +8,6 @@ import numpy as np
 
 from edgeirf.runtime.kernels.layout import MAP_WRITTEN, MAX_REGIONS, MORE_REGIONS, NOT_FINITE, REGION, REJECT, RESULT
 from edgeirf.runtime.scoring import region_in_frame
-from edgeirf.runtime.scoring import region_in_frame
 from edgeirf.verdict import Region
 
 
