@@ -16,12 +16,11 @@ from edgeirf.manifest import Model
 from edgeirf.runtime import golden
 from edgeirf.runtime.backends import Opened, candidates
 from edgeirf.runtime.tensorrt import library as tensorrt_library
-from edgeirf.runtime.tensorrt.cache import EngineCache, EngineKey
+from edgeirf.runtime.tensorrt.cache import EngineCache
 from edgeirf.runtime.tensorrt.device import CudaDevice, Device
 from edgeirf.runtime.tensorrt.engine import TensorRTEngine
-from edgeirf.runtime.tensorrt.library import Library
 from edgeirf.runtime.tensorrt.progress import Progress
-from edgeirf.runtime.tensorrt.provide import keep_kernels, provide_engine
+from edgeirf.runtime.tensorrt.provide import EngineProvider
 
 log = logging.getLogger("edgeirf")
 
@@ -76,56 +75,40 @@ def open_tensorrt(bundle: Bundle, precision: str | None, progress: Progress | No
         BackendError: TensorRT, pycuda or the GPU is missing, or no precision passed.
     """
     models = candidates(bundle, "tensorrt", precision)
-    opened = CudaDevice()
+    device = CudaDevice()
     try:
-        return open_on(opened, tensorrt_library.load(), EngineCache(), bundle, models, progress)
+        return open_on(EngineProvider(tensorrt_library.load(), device, EngineCache()), bundle, models, progress)
     except BaseException:
-        opened.close()
+        device.close()
         raise
 
 
 def open_on(
-    device: Device,
-    library: Library,
-    cache: EngineCache,
-    bundle: Bundle,
-    models: list[tuple[str, Model]],
-    progress: Progress | None = None,
+    provider: EngineProvider, bundle: Bundle, models: list[tuple[str, Model]], progress: Progress | None = None
 ) -> Opened:
-    """:func:`open_tensorrt` on a given device, with the graphs to try, fastest first."""
+    """:func:`open_tensorrt` with given engines, and the graphs to try, fastest first."""
     reason = ""
     for index, (key, model) in enumerate(models):
         try:
-            backend = _open_model(device, library, cache, bundle, key, model, progress)
+            return Opened(key, model, _open_model(provider, bundle, key, model, progress))
         except BackendError as error:
-            reason = f"{key} on {device.gpu.name} with {library.label}: {error}"
+            reason = f"{key} on {provider.place}: {error}"
             if index + 1 < len(models):
                 log.warning("%s; falling back to %s", reason, models[index + 1][0])
-        else:
-            return Opened(key, model, backend)
     raise BackendError(reason)
 
 
 def _open_model(
-    device: Device,
-    library: Library,
-    cache: EngineCache,
-    bundle: Bundle,
-    key: str,
-    model: Model,
-    progress: Progress | None,
+    provider: EngineProvider, bundle: Bundle, key: str, model: Model, progress: Progress | None
 ) -> TensorRTBackend:
-    gpu = device.gpu
-    name = EngineKey(bundle.digest, key, model.precision, gpu.name, gpu.sm, library.flavour, library.version)
-    with device.active():
-        engine = provide_engine(library, cache, name, bundle, model, progress)
-    backend = TensorRTBackend(engine, device)
+    engine = provider.engine(bundle, key, model, progress)
     try:
+        backend = TensorRTBackend(engine, provider.device)
         error = golden.check(bundle, model, backend)
     except BackendError:
-        with device.active():
+        with provider.device.active():
             engine.close()
         raise
-    keep_kernels(cache, name, engine)
-    log.info("%s: %s on %s with %s, golden images within %.1e", bundle.label, key, gpu.name, library.label, error)
+    provider.keep_kernels(bundle, key, model, engine)
+    log.info("%s: %s on %s, golden images within %.1e", bundle.label, key, provider.place, error)
     return backend

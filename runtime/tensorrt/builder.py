@@ -103,11 +103,15 @@ def parse(library: Library, builder: trt.Builder, graph: bytes) -> tuple[trt.INe
     parser: trt.OnnxParser = library.trt.OnnxParser(network, library.logger)
     if not parser.parse(graph):
         raise BackendError(f"{library.label} cannot read the graph: {_parser_error(library, parser)}")
-    inputs = [network.get_input(i).name for i in range(network.num_inputs)]
-    outputs = [network.get_output(i).name for i in range(network.num_outputs)]
+    inputs = [_name(network.get_input(index)) for index in range(network.num_inputs)]
+    outputs = [_name(network.get_output(index)) for index in range(network.num_outputs)]
     if inputs != [INPUT] or outputs != [OUTPUT]:
         raise BackendError(f"the graph maps {inputs} to {outputs}, not {INPUT!r} to {OUTPUT!r}: export it again")
     return network, parser
+
+
+def _name(tensor: trt.ITensor) -> str:
+    return str(tensor.name)
 
 
 def _configure(library: Library, config: trt.IBuilderConfig, spec: EngineSpec, timing: bytes) -> None:
@@ -204,4 +208,4 @@ def _parser_error(library: Library, parser: trt.OnnxParser) -> str:
         return first_error(library.logger)
     error: trt.ParserError = parser.get_error(0)
     where = f"{error.node_operator()} node {error.node_name()!r}: " if error.node_name() else ""
-    return where + " ".join(error.desc().split())[:300]
+    return where + " ".join(str(error.desc()).split())[:300]

@@ -1,4 +1,4 @@
-"""The GPU: which one, its memory and its stream, through pycuda. The one place of this package that names pycuda."""
+"""What the back end needs of a GPU: which one it is, memory, one stream."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeirf.errors import BackendError
+from edgeirf.runtime.cuda.context import CudaContext
+from edgeirf.runtime.cuda.errors import reported
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Device(Protocol):
     stream: int
 
     def active(self) -> AbstractContextManager[None]:
-        """Makes the GPU current in the calling thread for the time of the ``with`` block."""
+        """Makes the GPU current in the calling thread; what goes wrong inside is raised as BackendError."""
         ...
 
     def allocate(self, size: int) -> int:
@@ -67,33 +68,29 @@ class Device(Protocol):
 
 
 class CudaDevice:
-    """The first GPU (``CUDA_VISIBLE_DEVICES`` chooses), in its primary context, which TensorRT uses too.
+    """The first GPU (``CUDA_VISIBLE_DEVICES`` chooses) in its primary context, which TensorRT uses too.
+
+    Attributes:
+        context: the context, for a chain with kernels of its own.
 
     Raises:
         BackendError: pycuda or the driver is missing, or there is no GPU.
     """
 
     def __init__(self) -> None:
-        self._driver = load_driver()
-        try:
-            card = self._driver.Device(0)
-            self._context = card.retain_primary_context()
-            self.gpu = Gpu(card.name(), card.compute_capability())
-            with self.active():
-                self._stream = self._driver.Stream()
-        except self._driver.Error as error:
-            raise BackendError(f"the GPU cannot be opened: {error}") from None
+        self.context = CudaContext()
+        self._driver = self.context.driver
+        self.gpu = Gpu(self.context.name, self.context.capability)
+        with self.active():
+            self._stream = self._driver.Stream()
         self.stream = int(self._stream.handle)
         self._memory: list[Any] = []
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """See :class:`Device`."""
-        self._context.push()
-        try:
+        """See :class:`Device`; what pycuda raises inside becomes a BackendError."""
+        with self.context.current(), reported("running the network"):
             yield
-        finally:
-            self._driver.Context.pop()
 
     def allocate(self, size: int) -> int:
         """See :class:`Device`."""
@@ -120,30 +117,6 @@ class CudaDevice:
     def close(self) -> None:
         """See :class:`Device`."""
         with self.active():
-            for block in self._memory:
-                block.free()
-            self._memory.clear()
+            self._memory.clear()  # pycuda frees what nobody holds any more
             del self._stream
-        self._context.detach()
-
-
-def load_driver() -> Any:
-    """``pycuda.driver``, initialised, with at least one GPU.
-
-    Raises:
-        BackendError: pycuda, the NVIDIA driver or the GPU is missing; the message says which and what to do.
-    """
-    try:
-        import pycuda.driver as driver
-    except ImportError as error:
-        if "libcuda" in str(error):
-            raise BackendError("there is no NVIDIA driver (libcuda.so.1 is missing): install it") from None
-        raise BackendError("pycuda is not installed: pip install pycuda (needs the CUDA toolkit)") from None
-    try:
-        driver.init()
-        count = driver.Device.count()
-    except driver.Error as error:
-        raise BackendError(f"the NVIDIA driver does not work ({error}): run `edgeirf doctor`") from None
-    if count == 0:
-        raise BackendError("the NVIDIA driver sees no GPU: look at CUDA_VISIBLE_DEVICES and `nvidia-smi`")
-    return driver
+        self.context.close()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError
 from edgeirf.manifest import Model
 from edgeirf.runtime.tensorrt.builder import EngineSpec, available_targets, build
 from edgeirf.runtime.tensorrt.cache import EngineCache, EngineKey
+from edgeirf.runtime.tensorrt.device import Device
 from edgeirf.runtime.tensorrt.engine import TensorRTEngine
 from edgeirf.runtime.tensorrt.library import Library
 from edgeirf.runtime.tensorrt.progress import Progress
@@ -16,61 +18,69 @@ from edgeirf.runtime.tensorrt.progress import Progress
 log = logging.getLogger("edgeirf")
 
 
-def provide_engine(
-    library: Library,
-    cache: EngineCache,
-    key: EngineKey,
-    bundle: Bundle,
-    model: Model,
-    progress: Progress | None = None,
-) -> TensorRTEngine:
-    """Loads the engine for ``key``; builds it first when the cache has none that TensorRT takes.
+@dataclass(frozen=True)
+class EngineProvider:
+    """Where engines come from: one TensorRT, one GPU, one cache."""
 
-    The GPU must be current in the calling thread.
+    library: Library
+    device: Device
+    cache: EngineCache
 
-    Raises:
-        BackendError: TensorRT cannot build or load it.
-    """
-    spec = engine_spec(library, bundle, key.capability)
-    engine = _load(library, cache, key, spec)
-    if engine is not None:
-        return engine
-    with cache.building():
-        engine = _load(library, cache, key, spec)  # another process may have built it while this one waited
-        if engine is not None:
-            return engine
-        log.warning("%s: %s", bundle.label, cache.announce(key))
-        graph = bundle.member(model.file)
-        built = build(library, graph, spec, timing=cache.timing(key), progress=progress or _Steps(key.precision))
-        cache.store(key, built)
-    return TensorRTEngine(library, built.plan, spec)
+    @property
+    def place(self) -> str:
+        """``Orin with TensorRT 10.7.0``, for people."""
+        return f"{self.device.gpu.name} with {self.library.label}"
 
+    def engine(self, bundle: Bundle, key: str, model: Model, progress: Progress | None = None) -> TensorRTEngine:
+        """Loads the engine of one graph; builds it first when the cache has none that TensorRT takes.
 
-def keep_kernels(cache: EngineCache, key: EngineKey, engine: TensorRTEngine) -> None:
-    """Keeps what TensorRT-RTX compiled in the engine's first run, if that is anything new."""
-    kernels = engine.kernels()
-    if kernels and kernels != cache.kernels(key):
-        cache.store_kernels(key, kernels)
+        Raises:
+            BackendError: TensorRT cannot build or load it.
+        """
+        name, spec = self._name(bundle, key, model), self._spec(bundle)
+        with self.device.active():
+            engine = self._load(name, spec)
+            if engine is not None:
+                return engine
+            with self.cache.building():
+                # Another process may have built it while this one waited.
+                return self._load(name, spec) or self._build(name, spec, bundle, model, progress)
 
+    def keep_kernels(self, bundle: Bundle, key: str, model: Model, engine: TensorRTEngine) -> None:
+        """Keeps what TensorRT-RTX compiled in the engine's first run, if that is anything new."""
+        name, kernels = self._name(bundle, key, model), engine.kernels()
+        if kernels and kernels != self.cache.kernels(name):
+            self.cache.store_kernels(name, kernels)
 
-def engine_spec(library: Library, bundle: Bundle, capability: str) -> EngineSpec:
-    """The one shape a bundle runs at, for a GPU of ``capability`` (``SM87``)."""
-    settings = bundle.manifest.preprocess
-    # RTX builds for "Ampere and newer" unless told; telling it lets it use what this GPU has.
-    targets = tuple(target for target in available_targets(library) if target == capability)
-    return EngineSpec(settings.tiles[0] * settings.tiles[1], settings.size, targets)
+    def _build(
+        self, name: EngineKey, spec: EngineSpec, bundle: Bundle, model: Model, progress: Progress | None
+    ) -> TensorRTEngine:
+        log.warning("%s: %s", bundle.label, self.cache.announce(name))
+        graph, timing = bundle.member(model.file), self.cache.timing(name)
+        built = build(self.library, graph, spec, timing=timing, progress=progress or _Steps(model.precision))
+        self.cache.store(name, built)
+        return TensorRTEngine(self.library, built.plan, spec)
 
+    def _load(self, name: EngineKey, spec: EngineSpec) -> TensorRTEngine | None:
+        cached = self.cache.load(name)
+        if cached is None:
+            return None
+        try:
+            return TensorRTEngine(self.library, cached.plan, spec, self.cache.kernels(name))
+        except BackendError as error:
+            log.warning("%s: building it again", error)
+            self.cache.discard(name)
+            return None
 
-def _load(library: Library, cache: EngineCache, key: EngineKey, spec: EngineSpec) -> TensorRTEngine | None:
-    cached = cache.load(key)
-    if cached is None:
-        return None
-    try:
-        return TensorRTEngine(library, cached.plan, spec, cache.kernels(key))
-    except BackendError as error:
-        log.warning("%s: building it again", error)
-        cache.discard(key)
-        return None
+    def _name(self, bundle: Bundle, key: str, model: Model) -> EngineKey:
+        gpu, library = self.device.gpu, self.library
+        return EngineKey(bundle.digest, key, model.precision, gpu.name, gpu.sm, library.flavour, library.version)
+
+    def _spec(self, bundle: Bundle) -> EngineSpec:
+        settings = bundle.manifest.preprocess
+        # RTX builds for "Ampere and newer" unless told; telling it lets it use what this GPU has.
+        targets = tuple(target for target in available_targets(self.library) if target == self.device.gpu.sm)
+        return EngineSpec(settings.tiles[0] * settings.tiles[1], settings.size, targets)
 
 
 class _Steps:
