@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import perf_counter
 
+import cv2
 import numpy as np
 import pytest
 
 from edgeirf.errors import SourceError
+from edgeirf.runtime.sources import open_source
 from edgeirf.runtime.sources.live import FAILURES, QUEUE, LiveSource
 
 
@@ -96,3 +100,103 @@ def test_stop_ends_a_reader_that_waits() -> None:
     assert list(source) == []
     camera.finish.set()
     source.close()
+
+
+class FakeCapture(FakeCamera):
+    """A ``cv2.VideoCapture`` of a camera that takes 640x480 and 1920x1080 only."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__([True] * 3, hang=True)
+        self.calls: list[tuple[int, float]] = []
+        self.size = (640, 480)
+        self.opened = arguments
+
+    def isOpened(self) -> bool:
+        return True
+
+    def set(self, key: int, value: float) -> bool:
+        self.calls.append((key, value))
+        wanted = dict(self.calls)
+        size = (wanted.get(cv2.CAP_PROP_FRAME_WIDTH), wanted.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        self.size = size if size in ((640, 480), (1920, 1080)) else (640, 480)
+        return True
+
+    def get(self, key: int) -> float:
+        return self.size[0 if key == cv2.CAP_PROP_FRAME_WIDTH else 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "opened"),
+    [
+        ("3?width=1920&height=1080&format=MJPG&fps=30", 3),
+        ("v4l2:///dev/video3?height=1080&width=1920&fps=30&format=MJPG", "/dev/video3"),
+        ("v4l2://3?format=MJPG&width=1920&fps=30&height=1080", 3),
+    ],
+)
+def test_camera_settings_are_applied_with_the_pixel_format_first(
+    monkeypatch: pytest.MonkeyPatch, text: str, opened: int | str
+) -> None:
+    made: list[FakeCapture] = []
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *a: made.append(FakeCapture(*a)) or made[-1])
+    source = open_source(text)
+    assert made[0].opened == (opened, cv2.CAP_V4L2)
+    assert made[0].calls[0] == (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+    assert dict(made[0].calls)[cv2.CAP_PROP_FPS] == 30
+    assert next(iter(source)).source == text
+    made[0].finish.set()
+    source.close()
+
+
+def test_a_camera_that_takes_another_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[FakeCapture] = []
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *a: made.append(FakeCapture(*a)) or made[-1])
+    with pytest.raises(SourceError, match="only 640x480"):
+        open_source("0?width=800&height=600")
+    assert made[0].released
+
+
+def test_gstreamer_is_asked_for_only_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2.videoio_registry, "hasBackend", lambda backend: False)
+    with pytest.raises(SourceError, match="has no GStreamer"):
+        open_source("gst:videotestsrc")
+    monkeypatch.setattr(cv2.videoio_registry, "hasBackend", lambda backend: True)
+    made: list[FakeCapture] = []
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *a: made.append(FakeCapture(*a)) or made[-1])
+    for text in ("gst:videotestsrc", "gst:videotestsrc ! appsink name=mine"):
+        source = open_source(text)
+        made[-1].finish.set()
+        source.close()
+    assert str(made[0].opened[0]).startswith("videotestsrc ! videoconvert !")
+    assert made[1].opened == ("videotestsrc ! appsink name=mine", cv2.CAP_GSTREAMER)
+
+
+class MotionJpeg(BaseHTTPRequestHandler):
+    """Ten JPEGs as a camera on the network sends them, then the end."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for number in range(10):
+            data = cv2.imencode(".jpg", np.full((48, 64, 3), 20 * number, np.uint8))[1].tobytes()
+            self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
+            self.wfile.write(b"\r\n")
+            time.sleep(0.02)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_a_real_stream_over_the_network_comes_in_and_its_end_is_noticed() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), MotionJpeg) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        source = open_source(f"http://127.0.0.1:{server.server_address[1]}/stream.mjpg", timeout=5)
+        frames = []
+        with pytest.raises(SourceError, match="no more frames"):
+            frames.extend(source)
+        source.close()
+        server.shutdown()
+    good = [frame for frame in frames if not frame.error]
+    assert good
+    assert all(frame.image.shape == (48, 64, 3) for frame in good)
+    assert all(a.frame_id < b.frame_id and a.clock <= b.clock for a, b in itertools.pairwise(frames))
