@@ -22,6 +22,9 @@ __device__ inline float half_value(uint16 bits) {
   asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(bits));
   return value;
 }
+
+// For memory that other threads change at the same time, with atomic operations only.
+__device__ inline uint32 load_relaxed(const uint32* address) { return *static_cast<const volatile uint32*>(address); }
 #endif
 
 // Frame and field: each byte is wanted once, so it should not push anything out of the caches.
@@ -36,16 +39,10 @@ __device__ inline T load_constant(const T* address) {
   return __ldg(address);
 }
 
-// Written by other blocks before the fence, and by nobody after it.
+// Written by other threads before the last fence or barrier, and by nobody after it.
 template <class T>
 __device__ inline T load_settled(const T* address) {
   return __ldca(address);
-}
-
-// Written by other threads of this block at any time: L1 is no witness, L2 is.
-template <class T>
-__device__ inline T load_volatile(const T* address) {
-  return __ldcg(address);
 }
 
 template <class T>

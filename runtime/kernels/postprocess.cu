@@ -30,7 +30,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) postprocess(PostprocessAr
   const uint32 found = peak > args.pixel_threshold ? find_regions(args, panel) : 0;
   if (threadIdx.x != 0) return;
 
-  const uint32 sequence = load_volatile(args.workspace + kSequence) + 1;
+  const uint32 sequence = load_settled(args.workspace + kSequence) + 1;
   store(args.workspace + kSequence, sequence);
   uint32 flags = score > args.score_threshold ? kReject : 0;
   if (found > kMaxRegions) flags |= kMoreRegions;

@@ -7,7 +7,7 @@ constexpr uint32 kNone = 0xffffffffu;
 
 // The first pixel of the set that `label` belongs to. Labels only ever fall, and never below their set's first pixel.
 __device__ inline uint32 find_root(const uint32* labels, uint32 label) {
-  for (uint32 next = load_volatile(labels + label); next != label; next = load_volatile(labels + label)) label = next;
+  for (uint32 next = load_relaxed(labels + label); next != label; next = load_relaxed(labels + label)) label = next;
   return label;
 }
 
@@ -28,14 +28,14 @@ __device__ inline void unite(uint32* labels, uint32 a, uint32 b) {
 // Joins each marked pixel with those of its neighbours that come before it.
 __device__ inline void join_neighbours(const PostprocessArgs& args, uint32* labels, int pixels) {
   for (int i = threadIdx.x; i < pixels; i += kThreads) {
-    if (load_volatile(labels + i) == kNone) continue;
+    if (load_relaxed(labels + i) == kNone) continue;
     const int x = i % args.map_width;
     const bool above = i >= args.map_width, left = x > 0, right = x + 1 < args.map_width;
     const bool has[4] = {left, above && left, above, above && right};
     const int step[4] = {1, args.map_width + 1, args.map_width, args.map_width - 1};
 #pragma unroll
     for (int k = 0; k < 4; ++k)
-      if (has[k] && load_volatile(labels + i - step[k]) != kNone) unite(labels, i, i - step[k]);
+      if (has[k] && load_relaxed(labels + i - step[k]) != kNone) unite(labels, i, i - step[k]);
   }
 }
 
@@ -44,11 +44,11 @@ __device__ inline uint64 next_peak(const PostprocessArgs& args, const uint32* la
                                    int count) {
   uint64 best = 0;
   for (int i = threadIdx.x; i < pixels; i += kThreads) {
-    const uint32 root = load_volatile(labels + i);
+    const uint32 root = load_relaxed(labels + i);
     bool free = root != kNone;
     for (int k = 0; k < count; ++k) free = free && root != taken[k];
     if (!free) continue;
-    const uint64 key = static_cast<uint64>(ordered(load_volatile(args.map + i))) << 32 | (kNone - root);
+    const uint64 key = static_cast<uint64>(ordered(load_settled(args.map + i))) << 32 | (kNone - root);
     best = key > best ? key : best;
   }
   return block_reduce(best, Largest{});
@@ -58,7 +58,7 @@ __device__ inline Region measure(const PostprocessArgs& args, const uint32* labe
   int left = args.map_width, top = args.map_height, right = -1, bottom = -1;
   uint32 area = 0;
   for (int i = threadIdx.x; i < pixels; i += kThreads) {
-    if (load_volatile(labels + i) != root) continue;
+    if (load_relaxed(labels + i) != root) continue;
     const int x = i % args.map_width, y = i / args.map_width;
     left = min(left, x);
     right = max(right, x);
@@ -90,13 +90,13 @@ __device__ inline uint32 find_regions(const PostprocessArgs& args, float (*panel
   const int pixels = args.map_height * args.map_width;
   sweep(args, panel, [&](int index, float value) { store(args.map + index, value); });
   for (int i = threadIdx.x; i < pixels; i += kThreads)
-    store(labels + i, load_volatile(args.map + i) > args.pixel_threshold ? static_cast<uint32>(i) : kNone);
+    store(labels + i, load_settled(args.map + i) > args.pixel_threshold ? static_cast<uint32>(i) : kNone);
   __syncthreads();
   join_neighbours(args, labels, pixels);
   __syncthreads();
   uint32 roots = 0;
   for (int i = threadIdx.x; i < pixels; i += kThreads) {
-    if (load_volatile(labels + i) == kNone) continue;
+    if (load_relaxed(labels + i) == kNone) continue;
     const uint32 root = find_root(labels, i);
     atomicMin(labels + i, root);
     roots += root == static_cast<uint32>(i);

@@ -54,9 +54,9 @@ __device__ void write_pixel(const PreprocessArgs& args, int tile, int x, int y, 
   const bool red_first = Source::red_first(args);
   uint32 rgb[3] = {value[0], value[0], value[0]};
   if (channels == 3) {
-    rgb[0] = value[red_first ? 0 : 2];
+    rgb[0] = red_first ? value[0] : value[2];
     rgb[1] = value[1];
-    rgb[2] = value[red_first ? 2 : 0];
+    rgb[2] = red_first ? value[2] : value[0];
     if (args.gray) rgb[0] = rgb[1] = rgb[2] = (rgb[2] * 3735u + rgb[1] * 19235u + rgb[0] * 9798u + 16384u) >> 15;
   }
   const uint64 plane = static_cast<uint64>(args.out_height) * args.out_width;
