@@ -8,7 +8,7 @@ import sys
 import typer
 
 from edgeirf import __version__
-from edgeirf.cli import demo, evaluate, export, info, run, train
+from edgeirf.cli import demo, doctor, evaluate, export, info, run, train
 from edgeirf.errors import EdgeirfError, UsageError
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, export, run, evaluate, info, demo):
+for command in (train, export, run, evaluate, info, doctor, demo):
     app.command(command.NAME)(command.main)
 
 
@@ -37,6 +37,9 @@ def _root(
 
 def main() -> None:
     """Entry point: exit codes 0 ok, 1 the work failed, 2 wrong use, 130 Ctrl-C; one line for every error."""
+    # OpenCV and FFmpeg say in many lines what edgeirf says in one. Read when OpenCV is imported.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         app()
     except EdgeirfError as error:

@@ -1,8 +1,136 @@
-"""placeholder."""
+"""``edgeirf run``: a camera, a bundle, verdicts."""
+
+from __future__ import annotations
+
+import math
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import typer
+
+from edgeirf.errors import EdgeirfError, UsageError
+
+if TYPE_CHECKING:
+    from edgeirf.runtime.detector import Detector
+    from edgeirf.runtime.sinks import Sink
+    from edgeirf.runtime.sources import Source
+    from edgeirf.runtime.stats import Stats
 
 NAME = "run"
 
+_CAMERA = (
+    "Device number, v4l2:///dev/video0?width=1920&height=1080, video file, image, folder, glob, rtsp://..., "
+    "http://..., gst:PIPELINE, or test://?seed=1&defects=0.2 for rendered parts."
+)
 
-def main() -> None:
-    """Not there yet."""
-    raise SystemExit(2)
+
+def main(
+    camera: str = typer.Option("0", "--camera", "-c", metavar="SOURCE", help=_CAMERA),
+    model: Path = typer.Option(None, "--model", "-m", metavar="FILE.irf", help="Bundle; default: the newest one here."),
+    false_reject_rate: float = typer.Option(None, help="Another rate than the one chosen at export."),
+    product: str = typer.Option(None, help="Product of a unified bundle."),
+    precision: str = typer.Option(None, help="fp32, fp16, int8; default: the fastest that passed its gate."),
+    device: str = typer.Option("auto", help="auto, cpu, cuda, tensorrt."),
+    threads: int = typer.Option(None, min=1, max=256, help="CPU threads; default: all cores, at most 8."),
+    jsonl: str = typer.Option(None, "--jsonl", metavar="FILE", help="Write one JSON object a frame; - for stdout."),
+    save_rejects: str = typer.Option(None, metavar="DIR", help="Save each reject and its heat map."),
+    show: bool = typer.Option(False, "--show", help="Show frames and heat maps in a window; q ends."),
+    max_frames: int = typer.Option(None, min=1, help="Stop after this many frames."),
+    timeout: float = typer.Option(10.0, min=0.1, help="Seconds that a camera or stream may be silent."),
+    fail_on_reject: bool = typer.Option(False, "--fail-on-reject", help="Exit with 1 when a part was rejected."),
+) -> None:
+    """Inspect what a camera sees.
+
+    Ctrl-C ends cleanly. Exit code 1 says that a frame could not be inspected or that the source broke.
+    """
+    from edgeirf.runtime.detector import load
+    from edgeirf.runtime.pipeline import run_pipeline, stopping_on_signals
+    from edgeirf.runtime.sinks.window import check_display
+    from edgeirf.runtime.sources import open_source
+    from edgeirf.runtime.stats import Stats
+
+    out = sys.stderr if jsonl == "-" else sys.stdout
+    path = model or newest_bundle(Path())
+    if show:
+        check_display()
+    choices: Any = {"precision": precision, "product": product, "false_reject_rate": false_reject_rate}
+    with load(path, device, threads=threads, **choices) as detector, ExitStack() as stack:
+        for line in introduction(detector, path, false_reject_rate):
+            typer.echo(line, file=out)
+        source = open_source(camera, timeout)
+        stack.callback(source.close)
+        stats = Stats()
+        sinks = make_sinks(source, detector, stats, out, jsonl, save_rejects, show)
+        with stopping_on_signals(source.stop):
+            problem = run_pipeline(source, detector, sinks, stats, max_frames)
+        typer.echo(stats.line(source.dropped, stats.mean_rate), file=out)
+    finish(stats, problem, fail_on_reject)
+
+
+def newest_bundle(folder: Path) -> Path:
+    """The bundle that was written last.
+
+    Raises:
+        UsageError: there is none.
+    """
+    bundles = list(folder.glob("*.irf"))
+    if not bundles:
+        raise UsageError("no .irf file here: name one with --model, or make one with `edgeirf train` and `export`")
+    return max(bundles, key=lambda path: path.stat().st_mtime)
+
+
+def introduction(detector: Detector, path: Path, asked: float | None) -> list[str]:
+    """What inspects, and what the threshold promises."""
+    bundle, calibration = detector.bundle, detector.calibration
+    wanted = bundle.manifest.false_reject_rate if asked is None else asked
+    lines = [
+        f"{path}: {bundle.label}, product {detector.product}, {detector.model_key} on {detector.chain.name}; "
+        f"rejects above {detector.threshold:.4g}: at most {detector.false_reject_rate:.2%} of good parts"
+    ]
+    if detector.false_reject_rate > wanted:
+        needed = math.ceil(1 / wanted - 1e-9) - 1
+        lines.append(
+            f"note: {wanted:.2%} was asked for; the {calibration.count} held-out parts can promise no less than "
+            f"{calibration.smallest_rate:.2%} (that needs {needed} of them)"
+        )
+    return lines
+
+
+def make_sinks(
+    source: Source, detector: Detector, stats: Stats, out: TextIO, jsonl: str | None, rejects: str | None, show: bool
+) -> list[Sink]:
+    """The sinks asked for. The terminal's line comes last: it tells what the others have taken.
+
+    Raises:
+        EdgeirfError: a file or window cannot be opened.
+    """
+    from edgeirf.runtime.sinks.jsonl import JsonLines
+    from edgeirf.runtime.sinks.live import LiveStatus
+    from edgeirf.runtime.sinks.rejects import RejectSaver
+    from edgeirf.runtime.sinks.window import Window
+
+    sinks: list[Sink] = []
+    if show:
+        sinks.append(Window(source, detector.pixel_threshold))
+    if jsonl is not None:
+        sinks.append(JsonLines(jsonl))
+    if rejects is not None:
+        sinks.append(RejectSaver(rejects, detector.pixel_threshold))
+    return [*sinks, LiveStatus(out, stats, source)]
+
+
+def finish(stats: Stats, problem: EdgeirfError | None, fail_on_reject: bool) -> None:
+    """Ends the command with the exit code that the run deserves.
+
+    Raises:
+        EdgeirfError: the run ended early, or frames could not be inspected.
+        typer.Exit: with 1, for rejects where that was asked for.
+    """
+    if problem is not None:
+        raise problem
+    if stats.errors:
+        raise EdgeirfError(f"{stats.errors} of {stats.frames} frames could not be inspected and count as rejects")
+    if fail_on_reject and stats.rejects:
+        raise typer.Exit(1)

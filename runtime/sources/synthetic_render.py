@@ -105,7 +105,8 @@ def _shade(placed: _Placed, light: Array, rng: np.random.Generator) -> Array:
         metal *= 1 + (film - 1) * oil
         ground = belt * floor
         planes.append((ground + placed.cover * (metal * diffuse + gloss - ground)) * vignette)
-    return cv2.merge(planes)
+    color: Array = cv2.merge(planes)
+    return color
 
 
 def _angles(height: Array, towards: Array) -> tuple[Array, Array, Array]:

@@ -1,0 +1,50 @@
+"""Verdicts as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from edgeirf.errors import EdgeirfError
+from edgeirf.runtime.sources.frame import Frame
+from edgeirf.verdict import Verdict
+
+
+class JsonLines:
+    """Writes one object a line, each flushed before the next frame, so that a reader sees it and no crash loses it.
+
+    Args:
+        path: the file, which is replaced; ``-`` for standard output.
+
+    Raises:
+        EdgeirfError: the file cannot be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._name = "standard output" if path == "-" else path
+        try:
+            if path != "-":
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+            self._file = sys.stdout.buffer if path == "-" else open(path, "wb")  # noqa: SIM115
+        except OSError as error:
+            raise self._cannot(error) from None
+
+    def write(self, frame: Frame, verdict: Verdict) -> None:
+        """Writes and flushes one line."""
+        line = json.dumps(verdict.to_json(), allow_nan=False) + "\n"
+        try:
+            self._file.write(line.encode())
+            self._file.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise self._cannot(error) from None
+
+    def close(self) -> None:
+        """Closes the file; standard output stays open."""
+        if self._file is not sys.stdout.buffer:
+            self._file.close()
+
+    def _cannot(self, error: OSError) -> EdgeirfError:
+        return EdgeirfError(f"cannot write {self._name}: {error.strerror or error}")

@@ -1,0 +1,211 @@
+"""The loop: every frame gets its verdict, whatever happens, and every sink finishes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from edgeirf.errors import BackendError, EdgeirfError, FrameError, SourceError
+from edgeirf.runtime.pipeline import inspect, run_pipeline, stopping_on_signals
+from edgeirf.runtime.sources.frame import Frame
+from edgeirf.runtime.stats import WINDOW, Stats
+from edgeirf.verdict import Verdict
+
+IMAGE = np.zeros((4, 4, 3), np.uint8)
+
+
+class FakeSource:
+    """Yields what it is given; an exception is raised where it stands."""
+
+    name, live, total, dropped = "fake", False, None, 0
+
+    def __init__(self, *events: Frame | Exception) -> None:
+        self.events = events
+        self.stopped = self.closed = False
+        self.given = 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        for event in self.events:
+            if self.stopped:
+                return
+            if isinstance(event, Exception):
+                raise event
+            self.given += 1
+            yield event
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeDetector:
+    """Rejects frames with odd numbers; raises the errors given for some numbers."""
+
+    def __init__(self, errors: dict[int, Exception] | None = None) -> None:
+        self.errors = errors or {}
+
+    def __call__(self, image: np.ndarray, *, frame_id: int, **about: object) -> Verdict:
+        if frame_id in self.errors:
+            raise self.errors[frame_id]
+        return Verdict(
+            frame_id % 2 == 1, 1.0, 0.5, 2.0, frame_id=frame_id, latency_ms={"network": 1.0, "total": 1.0}, **about
+        )
+
+    def failed(self, error: str, **about: object) -> Verdict:
+        return Verdict(True, None, None, 2.0, status="error", error=error, **about)
+
+
+class Collector:
+    def __init__(self, broken_at: int | None = None, broken_close: bool = False) -> None:
+        self.verdicts: list[Verdict] = []
+        self.broken_at, self.broken_close = broken_at, broken_close
+        self.closed = False
+
+    def write(self, frame: Frame, verdict: Verdict) -> None:
+        if frame.frame_id == self.broken_at:
+            raise EdgeirfError("the disk is full")
+        self.verdicts.append(verdict)
+
+    def close(self) -> None:
+        self.closed = True
+        if self.broken_close:
+            raise EdgeirfError("the last one was lost")
+
+
+def frames(count: int) -> list[Frame]:
+    return [Frame(IMAGE, number, "fake", 100.0 + number) for number in range(count)]
+
+
+def test_every_frame_gets_a_verdict_in_order() -> None:
+    source, sink, stats = FakeSource(*frames(5)), Collector(), Stats()
+    assert run_pipeline(source, FakeDetector(), [sink], stats) is None
+    assert [verdict.frame_id for verdict in sink.verdicts] == [0, 1, 2, 3, 4]
+    assert [verdict.captured_at for verdict in sink.verdicts] == [100, 101, 102, 103, 104]
+    assert (stats.frames, stats.rejects, stats.errors) == (5, 2, 0)
+    assert sink.closed
+    assert source.closed
+
+
+def test_camera_to_verdict_counts_from_capture() -> None:
+    frame = Frame(IMAGE, 0, "fake", None)
+    late = Frame(IMAGE, 0, "fake", None, clock=frame.clock - 0.5)
+    latencies = inspect(FakeDetector(), late).latency_ms
+    assert list(latencies) == ["network", "total", "camera_to_verdict"]
+    assert 500 <= latencies["camera_to_verdict"] < 5000
+
+
+def test_a_frame_that_fails_is_a_reject_and_the_rest_goes_on() -> None:
+    unread = Frame(None, 1, "fake", error="1.png is cut short")
+    source = FakeSource(Frame(IMAGE, 0, "fake"), unread, Frame(IMAGE, 2, "fake"), Frame(IMAGE, 4, "fake"))
+    sink, stats = Collector(), Stats()
+    assert run_pipeline(source, FakeDetector({2: FrameError("too small")}), [sink], stats) is None
+    assert [(v.reject, v.status, v.error) for v in sink.verdicts] == [
+        (False, "ok", None),
+        (True, "error", "1.png is cut short"),
+        (True, "error", "too small"),
+        (False, "ok", None),
+    ]
+    assert (stats.frames, stats.rejects, stats.errors) == (4, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("source", "detector", "sink", "message", "kept"),
+    [
+        (FakeSource(*frames(3), SourceError("gone")), FakeDetector(), Collector(), "gone", 3),
+        (FakeSource(*frames(5)), FakeDetector({2: BackendError("no memory")}), Collector(), "no memory", 2),
+        (FakeSource(*frames(5)), FakeDetector(), Collector(broken_at=3), "disk is full", 3),
+        (FakeSource(*frames(5)), FakeDetector(), Collector(broken_close=True), "was lost", 5),
+        (FakeSource(*frames(2), SourceError("gone")), FakeDetector(), Collector(broken_close=True), "gone", 2),
+    ],
+    ids=["source", "back end", "sink", "sink at the end", "source, then sink"],
+)
+def test_what_ends_a_run_early_is_returned_when_everything_is_closed(
+    source: FakeSource, detector: FakeDetector, sink: Collector, message: str, kept: int
+) -> None:
+    other, last = Collector(), Collector()
+    problem = run_pipeline(source, detector, [other, sink, last], Stats())
+    assert message in str(problem)
+    assert len(sink.verdicts) == kept
+    assert other.closed
+    assert sink.closed
+    assert last.closed
+    assert source.closed
+
+
+def test_a_bug_is_not_hidden_but_the_sinks_finish() -> None:
+    source, sink = FakeSource(*frames(5)), Collector()
+    with pytest.raises(ZeroDivisionError):
+        run_pipeline(source, FakeDetector({2: ZeroDivisionError()}), [sink], Stats())
+    assert sink.closed
+    assert source.closed
+
+
+def test_the_number_of_frames_is_kept_to_and_none_is_read_beyond() -> None:
+    source, stats = FakeSource(*frames(5)), Stats()
+    run_pipeline(source, FakeDetector(), [], stats, max_frames=3)
+    assert stats.frames == source.given == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_stops_and_the_second_does_what_it_always_does(number: int) -> None:
+    before = signal.getsignal(number)
+    received: list[int] = []
+    signal.signal(number, lambda *_: received.append(number))
+    try:
+        stops: list[bool] = []
+        with stopping_on_signals(lambda: stops.append(True)):
+            os.kill(os.getpid(), number)
+            assert (stops, received) == ([True], [])
+            os.kill(os.getpid(), number)
+            assert (stops, received) == ([True], [number])
+        with stopping_on_signals(lambda: stops.append(True)):
+            pass
+        os.kill(os.getpid(), number)
+        assert (stops, received) == ([True], [number, number])
+    finally:
+        signal.signal(number, before)
+
+
+def test_signals_are_left_alone_outside_the_main_thread() -> None:
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with stopping_on_signals(lambda: None):
+                pass
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert errors == []
+
+
+def verdict(latency: float, reject: bool = False) -> Verdict:
+    return Verdict(reject, 1.0, 0.5, 2.0, latency_ms={"camera_to_verdict": latency})
+
+
+def test_statistics_are_those_of_the_newest_frames() -> None:
+    stats = Stats()
+    assert stats.line(0, 0.0) == "0 frames · 0.0/s · 0 rejected"
+    for value in range(WINDOW * 2):
+        stats.add(verdict(float(value)))
+    assert stats.frames == 2 * WINDOW
+    assert stats.latency(0, 50, 100) == [WINDOW, 1.5 * WINDOW - 0.5, 2 * WINDOW - 1]
+    assert stats.rate > 0 < stats.mean_rate
+
+
+def test_the_line_says_what_there_is_to_say() -> None:
+    stats = Stats()
+    stats.add(verdict(10.0, reject=True))
+    assert stats.line(0, 2.0, 40) == "1/40 frames · 2.0/s · 1 rejected · p50 10.0 ms, p99 10.0 ms"
+    stats.add(FakeDetector().failed("no"))
+    assert stats.line(3, 2.0) == "2 frames · 2.0/s · 2 rejected · 1 failed · 3 dropped · p50 10.0 ms, p99 10.0 ms"
