@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,15 +204,15 @@ class EngineCache:
                 continue
 
 
-def cache_folder() -> Path:
+def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """``EDGEIRF_CACHE``, else ``edgeirf`` under ``XDG_CACHE_HOME`` or ``~/.cache``.
 
     Raises:
         BackendError: the user has no home folder.
     """
-    if os.environ.get("EDGEIRF_CACHE"):
-        return Path(os.environ["EDGEIRF_CACHE"]).expanduser().absolute()
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if environment.get("EDGEIRF_CACHE"):
+        return Path(environment["EDGEIRF_CACHE"]).expanduser().absolute()
+    base = Path(environment.get("XDG_CACHE_HOME", ""))
     if base.is_absolute():  # the XDG specification says to ignore a relative one
         return base / "edgeirf"
     try:
