@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
-import sys
-import types
 import typing
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,12 +11,12 @@ from typing import Any, Literal
 from edgeirf.conformal import Calibration
 from edgeirf.errors import BundleError, UsageError
 from edgeirf.settings import Preprocess, Scoring
+from edgeirf.typed_json import from_json
 
 SCHEMA = 1
 """Raised when an older edgeirf could misread a newer bundle."""
 
 # Text of a bundle ends up in terminals and logs: no escape sequences, no second line.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 Family = Literal["any", "onnxruntime", "tensorrt"]
 
@@ -128,7 +125,7 @@ def parse(data: bytes) -> Manifest:
             f"written by a later edgeirf (schema {raw['schema']}, this one reads {SCHEMA}): upgrade edgeirf"
         )
     try:
-        manifest = typing.cast(Manifest, _build(Manifest, raw, "manifest"))
+        manifest = typing.cast(Manifest, from_json(Manifest, raw, "manifest"))
         _check(manifest)
     except (ValueError, TypeError, UsageError) as error:
         raise BundleError(f"manifest.json does not fit schema {SCHEMA}: {error}") from None
@@ -147,49 +144,3 @@ def _check(manifest: Manifest) -> None:
         raise ValueError("timesteps lie in 0..999")
     if not 0 < manifest.false_reject_rate < 1:
         raise ValueError("false_reject_rate lies in 0..1")
-
-
-def _build(kind: Any, value: Any, where: str) -> Any:
-    """``value`` from JSON as the annotated type ``kind``; ValueError names the field that does not fit."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if kind is Any:
-        return value
-    if origin in (typing.Union, types.UnionType):
-        return None if value is None else _build(arguments[0], value, where)
-    if origin is Literal:
-        if value in arguments:
-            return value
-    elif dataclasses.is_dataclass(kind) and isinstance(value, dict):
-        return _build_dataclass(kind, value, where)
-    elif origin is dict and isinstance(value, dict) and all(map(_is_text, value)):
-        return {key: _build(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    elif origin is tuple and isinstance(value, list):
-        return _build_tuple(arguments, value, where)
-    elif kind is float and type(value) in (int, float) and abs(value) <= sys.float_info.max:
-        return float(value)
-    elif (kind is int and type(value) is int) or (kind is str and _is_text(value)):
-        return value
-    raise ValueError(f"{where} is {str(value)[:40]!r}")
-
-
-def _is_text(value: Any) -> bool:
-    return type(value) is str and not _CONTROL.search(value)
-
-
-def _build_dataclass(kind: Any, value: dict[str, Any], where: str) -> Any:
-    hints = typing.get_type_hints(kind)
-    unknown = set(value) - set(hints)
-    if unknown:
-        raise ValueError(f"{where} has an unknown field {min(unknown)!r}")
-    required = {f.name for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING}
-    if required - set(value):
-        raise ValueError(f"{where} lacks {min(required - set(value))!r}")
-    return kind(**{name: _build(hints[name], item, f"{where}.{name}") for name, item in value.items()})
-
-
-def _build_tuple(arguments: tuple[Any, ...], value: list[Any], where: str) -> tuple[Any, ...]:
-    if len(arguments) == 2 and arguments[1] is Ellipsis:
-        arguments = (arguments[0],) * len(value)
-    if len(arguments) != len(value):
-        raise ValueError(f"{where} has {len(value)} values, not {len(arguments)}")
-    return tuple(_build(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(arguments, value, strict=True)))

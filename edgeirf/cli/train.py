@@ -1,8 +1,152 @@
-"""placeholder."""
+"""``edgeirf train``: a folder of good parts to a trained run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.progress import TextColumn
+
+from edgeirf.cli.console import console, parse_numbers, parse_size, progress_bar, stop_on_signal
+from edgeirf.errors import EdgeirfError, UsageError
+
+if TYPE_CHECKING:
+    from edgeirf.trainers.dataset import Survey
+    from edgeirf.trainers.run import Run
+    from edgeirf.trainers.train import Step
 
 NAME = "train"
 
 
-def main() -> None:
-    """Not there yet."""
-    raise SystemExit(2)
+def main(
+    folder: Path = typer.Argument(None, metavar="DIR", help="Pictures of good parts, or MVTec layout (train/good)."),
+    output: Path = typer.Option(None, "--output", "-o", help="Run folder to make; default runs/<name of DIR>."),
+    resume: Path = typer.Option(None, "--resume", help="Go on with this interrupted run folder."),
+    preset: str = typer.Option("small", help="Noise network: nano, small, base (base wants a GPU to train)."),
+    backbone: str = typer.Option("lite0", help="Feature network: lite0, lite1, lite2, timm:MODEL."),
+    unified: bool = typer.Option(False, "--unified", help="DIR holds a folder for each of several products."),
+    size: str = typer.Option("256", help="Network input in pixels, HEIGHTxWIDTH or one number; multiples of 32."),
+    roi: str = typer.Option(None, help="Inspect only x,y,width,height of the frame, in pixels."),
+    tiles: str = typer.Option("1x1", help="Cut the region into ROWSxCOLUMNS tiles, for fine defects in large frames."),
+    steps: int = typer.Option(900, help="Training steps."),
+    batch: int = typer.Option(16, help="Pictures (tiles) in a step."),
+    learning_rate: float = typer.Option(1e-3, help="Peak learning rate."),
+    max_minutes: float = typer.Option(None, help="Stop training after this time and keep what was learned."),
+    device: str = typer.Option("auto", help="auto, cpu or cuda."),
+    amp: str = typer.Option("auto", help="bfloat16 autocast: auto, bf16, off."),
+    seed: int = typer.Option(0, help="The same seed, data and machine give the same model."),
+) -> None:
+    """Train on pictures of good parts."""
+    _need_torch()
+    if (folder is None) == (resume is None):
+        raise UsageError("name a folder of good parts, or an interrupted run with --resume")
+    if device not in ("auto", "cpu", "cuda") or amp not in ("auto", "bf16", "off"):
+        raise UsageError("--device is auto, cpu or cuda; --amp is auto, bf16 or off")
+    from edgeirf.trainers.prepare import Recipe, prepare_run
+    from edgeirf.trainers.run import Run
+
+    if resume is not None:
+        run = Run(resume)
+        if run.finished:
+            raise UsageError(f"{resume} is finished: edgeirf export {resume}")
+    else:
+        recipe = Recipe(
+            preset=preset,
+            backbone=backbone,
+            unified=unified,
+            size=parse_size(size),
+            roi=None if roi is None else _four(parse_numbers(roi, 4, "100,50,800,600")),
+            tiles=_two(parse_numbers(tiles, 2, "2x3", "x")),
+            steps=steps,
+            batch=batch,
+            learning_rate=learning_rate,
+            seed=seed,
+        )
+        with stop_on_signal() as stopped:
+            run, survey = prepare_run(
+                folder, output or Path("runs") / folder.resolve().name, recipe, _bar("reading pictures", stopped)
+            )
+        _tell(survey)
+    train_run(run, device=device, amp=amp, max_minutes=max_minutes)
+    typer.echo(f"trained {run.folder}; next: edgeirf export {run.folder}")
+
+
+def train_run(run: Run, *, device: str = "auto", amp: str = "auto", max_minutes: float | None = None) -> None:
+    """Trains with a progress bar; Ctrl-C and SIGTERM leave a run that resumes.
+
+    Raises:
+        typer.Exit: stopped by a signal, code 130.
+    """
+    from edgeirf.trainers.train import train
+
+    with stop_on_signal() as stopped, progress_bar(TextColumn("loss {task.fields[loss]}")) as bar:
+        task = bar.add_task("training", total=run.config.steps, loss="-", start=True)
+
+        def show(step: Step) -> None:
+            bar.update(task, completed=step.done, loss=f"{step.loss:.4f}")
+            if not console.is_terminal and (step.done % 100 == 0 or step.done == step.total):
+                minutes, seconds = divmod(round(step.seconds_left), 60)
+                console.print(f"step {step.done} of {step.total}, loss {step.loss:.4f}, {minutes}:{seconds:02} left")
+
+        done = train(
+            run,
+            device=device,
+            amp=amp,
+            max_minutes=max_minutes,
+            on_step=show,
+            stop=stopped,
+            progress=_bar("computing features", stopped),
+        )
+    if not done:
+        console.print(f"edgeirf: stopped; edgeirf train --resume {run.folder} goes on from here")
+        raise typer.Exit(130)
+
+
+def _bar(description: str, stopped: Any) -> Any:
+    def wrap(items: Iterable[Path]) -> Iterator[Path]:
+        items = list(items)
+        with progress_bar() as bar:
+            task = bar.add_task(description, total=len(items))
+            for item in items:
+                if stopped():
+                    console.print(f"edgeirf: stopped while {description}")
+                    raise typer.Exit(130)
+                yield item
+                bar.advance(task)
+
+    return wrap
+
+
+def _tell(survey: Survey) -> None:
+    for line in survey.unreadable:
+        console.print(f"left out: {line}")
+    held_out = sum(sample.calibration for sample in survey.samples)
+    shapes = survey.shapes
+    dimensions = f"{shapes[0][1]}x{shapes[0][0]}" if len(shapes) == 1 else f"{len(shapes)} different sizes"
+    depth = "" if survey.bits == 8 else f", {survey.bits} bit"
+    console.print(
+        f"{len(survey.samples) - held_out} pictures to train on, {held_out} held out to set the threshold "
+        f"({dimensions}, {'gray' if survey.color == 'gray' else 'colour'}{depth})"
+    )
+    console.print(
+        f"{held_out} held-out pictures can promise a false-reject rate of {100 / (held_out + 1):.2g} % or more"
+        if len({sample.product for sample in survey.samples}) == 1
+        else f"{len({sample.product for sample in survey.samples})} products"
+    )
+
+
+def _need_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise EdgeirfError("training needs PyTorch: pip install 'edgeirf[train]'") from None
+
+
+def _two(numbers: tuple[int, ...]) -> tuple[int, int]:
+    return numbers[0], numbers[1]
+
+
+def _four(numbers: tuple[int, ...]) -> tuple[int, int, int, int]:
+    return numbers[0], numbers[1], numbers[2], numbers[3]

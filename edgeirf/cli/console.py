@@ -1,0 +1,63 @@
+"""Progress bars, sizes and interruption, the same in every command."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from edgeirf.errors import UsageError
+
+console = Console(stderr=True, highlight=False)
+"""Progress and remarks go to stderr; stdout is for results."""
+
+
+def progress_bar(*extra: TextColumn) -> Progress:
+    """A bar with counts and time left; nothing moves when stderr is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *extra, TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[Callable[[], bool]]:
+    """Within it, Ctrl-C and SIGTERM make the yielded function True instead of raising; a second one kills as usual."""
+    received: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in signals}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        for other in signals:
+            signal.signal(other, before[other])
+
+    for number in signals:
+        signal.signal(number, note)
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number in signals:
+            signal.signal(number, before[number])
+
+
+def parse_numbers(text: str, count: int, example: str, separator: str = ",") -> tuple[int, ...]:
+    """``count`` whole numbers in ``text``.
+
+    Raises:
+        UsageError: they are not; the message gives ``example``.
+    """
+    parts = text.lower().split(separator)
+    if len(parts) != count or not all(part.strip().isdigit() for part in parts):
+        raise UsageError(f"{text!r} is not like {example}")
+    return tuple(int(part) for part in parts)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``256`` or ``256x384`` (height x width) to ``(height, width)``."""
+    numbers = parse_numbers(text, text.lower().count("x") + 1, "256 or 256x384", "x")
+    if len(numbers) > 2:
+        raise UsageError(f"{text!r} is not like 256 or 256x384")
+    return numbers[0], numbers[-1]
