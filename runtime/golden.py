@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, BundleError
 from edgeirf.manifest import Model
 from edgeirf.runtime.backends import Backend
 from edgeirf.runtime.chain import HostChain
+from edgeirf.settings import Preprocess, Scoring
 
 TOLERANCE = 1e-2
 """Allowed error where the model's report states none."""
@@ -17,24 +22,38 @@ TOLERANCE = 1e-2
 def check(bundle: Bundle, model: Model, backend: Backend) -> float:
     """Scores the golden images with ``backend`` and compares.
 
-    The error is the largest difference of a score, as a share of the largest golden score.
-
     Returns:
-        the error.
+        the error; see :func:`error`.
 
     Raises:
-        BackendError: the scores do not agree within :func:`tolerance`, or are not finite.
+        BackendError: it is above :func:`tolerance`, or a score is not finite.
+        BundleError: the bundle has no usable golden images.
     """
-    images, expected = bundle.golden["images"], bundle.golden["scores"].astype(np.float64)
-    if len(images) != len(expected) or not len(expected):
-        raise BundleError(f"{bundle.path}: golden.npz is empty: export it again")
-    chain = HostChain(backend, bundle.manifest.preprocess, model.scoring)
-    scores = np.array([chain.score_prepared(image).score for image in images])
-    error = float(np.max(np.abs(scores - expected)) / max(float(np.max(np.abs(expected))), 1e-12))
+    try:
+        found = error(bundle.golden, bundle.manifest.preprocess, model.scoring, backend)
+    except (ValueError, TypeError) as problem:
+        raise BundleError(f"{bundle.path}: golden.npz is unusable ({problem}): export it again") from None
     allowed = tolerance(model)
-    if not error <= allowed:  # also when it is not a number
-        raise BackendError(f"scores of the golden images are off by {error:.2g}, {allowed:.2g} is allowed")
-    return error
+    if not found <= allowed:  # also when it is not a number
+        raise BackendError(f"scores of the golden images are off by {found:.2g}, {allowed:.2g} is allowed")
+    return found
+
+
+def error(golden: Mapping[str, NDArray[Any]], settings: Preprocess, scoring: Scoring, backend: Backend) -> float:
+    """Largest difference between the scores ``backend`` gives and the golden ones, as a share of the largest of these.
+
+    Args:
+        golden: ``images`` ``(n, T, height, width, 3)`` and ``scores`` ``(n,)``.
+        settings: of the bundle.
+        scoring: of the graph.
+        backend: what to check.
+    """
+    images, expected = golden["images"], golden["scores"].astype(np.float64)
+    if not len(expected) or len(images) != len(expected):
+        raise ValueError(f"{len(images)} images and {len(expected)} scores")
+    chain = HostChain(backend, settings, scoring)
+    scores = np.array([chain.score_prepared(image).score for image in images])
+    return float(np.max(np.abs(scores - expected)) / max(float(np.max(np.abs(expected))), 1e-12))
 
 
 def tolerance(model: Model) -> float:
