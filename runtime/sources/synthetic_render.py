@@ -79,7 +79,7 @@ def _pose(rng: np.random.Generator, size: int) -> Array:
 
 def _light(rng: np.random.Generator) -> Array:
     """Vector towards the lamp (x right, y down, z to the camera), as long as the lamp is strong."""
-    azimuth, elevation = np.deg2rad(rng.normal(-128, 3)), np.deg2rad(rng.normal(48, 1.5))
+    azimuth, elevation = np.deg2rad(rng.normal(-128, 2)), np.deg2rad(rng.normal(48, 1.5))
     level = np.cos(elevation)
     towards = np.array([np.cos(azimuth) * level, np.sin(azimuth) * level, np.sin(elevation)])
     return (towards * rng.normal(1.0, 0.025)).astype(np.float32)
@@ -101,7 +101,7 @@ def _shade(placed: _Placed, light: Array, rng: np.random.Generator) -> Array:
     planes = []
     for belt, cast, turned, film in zip(BELT, CAST, TURNED, OIL, strict=True):
         metal = cast * (1 + 0.07 * grain)
-        metal += placed.machined * (turned * (1 + 0.3 * grooves) - metal)
+        metal += placed.machined * (turned * (1 + 0.25 * grooves) - metal)
         metal *= 1 + (film - 1) * oil
         ground = belt * floor
         planes.append((ground + placed.cover * (metal * diffuse + gloss - ground)) * vignette)
@@ -128,11 +128,11 @@ def _turned(matrix: Array, half: Array, facing: Array, rng: np.random.Generator)
     ticks = np.arange(size, dtype=np.float32)
     x, y = np.meshgrid((ticks - center[0]) * (2 / size), (ticks - center[1]) * (2 / size))
     radius = cv2.magnitude(x, y) + 1e-4
-    cuts = rng.standard_normal(_ATLAS, np.float32) + 1.5 * _line_noise(rng, 5)
-    pattern = np.clip(0.45 * cuts, -1.5, 1.5)
+    cuts = rng.standard_normal(_ATLAS, np.float32) + _line_noise(rng, 5)
+    pattern = np.clip(0.45 * cuts, -1, 1)
     grooves = pattern[np.minimum((radius * (200 / scale)).astype(np.int32), _ATLAS - 1)]
     across = (half[1] * x - half[0] * y) / radius
-    bow_tie: Array = cv2.pow(1 - across**2, 44) * (0.52 + 0.17 * grooves) * cv2.pow(facing, 3)
+    bow_tie: Array = cv2.pow(1 - across**2, 44) * (0.52 + 0.13 * grooves) * cv2.pow(facing, 3)
     return grooves, bow_tie
 
 
