@@ -89,6 +89,7 @@ class _Session:
         defects = sorted({image.sample.defect for image in self.images} - {GOOD})
         good = [image for image in self.images if image.sample.defect == GOOD]
         return Evaluation(
+            bundle=detector.bundle.path,
             model=detector.bundle.label,
             method=detector.bundle.manifest.method.label,
             precision=detector.model_key,

@@ -80,7 +80,8 @@ class Evaluation:
     """One bundle on one folder.
 
     Attributes:
-        model: name and short hash of the bundle.
+        bundle: the file.
+        model: its name and short hash.
         method: as the bundle names it, ``irf t=100``, ``invad t=333,666,999``.
         precision: key of the graph that ran.
         product: whose calibration decided.
@@ -96,6 +97,7 @@ class Evaluation:
         failures: one line for each image or mask that could not be used.
     """
 
+    bundle: Path
     model: str
     method: str
     precision: str
@@ -125,6 +127,7 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; figures that the labels do not allow are null."""
         return {
+            "bundle": str(self.bundle),
             "model": self.model,
             "method": self.method,
             "precision": self.precision,

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -91,6 +92,12 @@ def make_tiny_bundle(
 
 
 @pytest.fixture(scope="session")
+def tiny_onnx() -> bytes:
+    """The graph of the tiny bundle; see :func:`tiny_graph`."""
+    return tiny_graph()
+
+
+@pytest.fixture(scope="session")
 def tiny_bundle() -> MakeBundle:
     """``tiny_bundle(path, **options)``; see :func:`make_tiny_bundle`."""
     return make_tiny_bundle
@@ -112,3 +119,28 @@ def good() -> Callable[..., NDArray[np.uint8]]:
 def bad() -> Callable[..., NDArray[np.uint8]]:
     """``bad(seed, size)``; see :func:`bad_frame`."""
     return bad_frame
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Callable[..., Path]:
+    """``labelled(layout)``: a folder with 6 good parts and 4 + 2 defects of the kind that the tiny bundle rejects.
+
+    ``layout`` is ``mvtec`` (``test/``, ``ground_truth/``), ``flat`` (no ``test/``, no masks); ``size`` that of the
+    frames.
+    """
+
+    def make(layout: str = "mvtec", *, size: tuple[int, int] = (64, 64)) -> Path:
+        root = tmp_path / "data"
+        test = root / "test" if layout == "mvtec" else root
+        mask = np.zeros(size, np.uint8)
+        mask[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2] = 255
+        for kind, count, frame in (("good", 6, good_frame), ("stain", 4, bad_frame), ("hole", 2, bad_frame)):
+            (test / kind).mkdir(parents=True)
+            for i in range(count):
+                cv2.imwrite(str(test / kind / f"{i}.png"), frame(100 + i, size))
+                if kind != "good" and layout == "mvtec":
+                    (root / "ground_truth" / kind).mkdir(parents=True, exist_ok=True)
+                    cv2.imwrite(str(root / "ground_truth" / kind / f"{i}_mask.png"), mask)
+        return root
+
+    return make
