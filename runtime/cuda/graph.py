@@ -61,8 +61,8 @@ def _capture(stream: int, record: Callable[[], None]) -> int:
     except BaseException:
         # Ends the capture, so that the stream can be used again; what was recorded of it is thrown away.
         with suppress(CudaError):
-            graph = libcuda.made("cuStreamEndCapture", stream)
+            graph = libcuda.made("cuStreamEndCapture", stream, last=True)
             if graph:
                 libcuda.call("cuGraphDestroy", graph)
         raise
-    return libcuda.made("cuStreamEndCapture", stream)
+    return libcuda.made("cuStreamEndCapture", stream, last=True)

@@ -52,14 +52,15 @@ def call(name: str, *arguments: Any) -> None:
         raise CudaError(name, _text(status), status == OUT_OF_MEMORY)
 
 
-def made(name: str, *arguments: Any) -> int:
-    """Calls a function whose first argument receives a handle, and returns the handle.
+def made(name: str, *arguments: Any, last: bool = False) -> int:
+    """Calls a function that hands out a handle through its first argument (its last one if so told); returns that.
 
     Raises:
         CudaError: as :func:`call`.
     """
     handle = ctypes.c_void_p()
-    call(name, ctypes.byref(handle), *arguments)
+    out = ctypes.byref(handle)
+    call(name, *((*arguments, out) if last else (out, *arguments)))
     return handle.value or 0
 
 

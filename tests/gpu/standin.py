@@ -2,55 +2,56 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import shutil
-import sys
+import subprocess
+import tempfile
 from pathlib import Path
-from types import ModuleType
+
+import build_driver
+import build_pycuda
+from shim import build as build_kernels
+
+from edgeirf.runtime.kernels import folder
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
 
 
-def beside(name: str, folder: Path = HERE) -> ModuleType:
-    """The module in the file ``name``.py of this folder; tests are no package."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-def unavailable() -> str | None:
-    """Why the stand-in cannot be used here, or None; builds nothing."""
-    for tool in ("g++", "nvcc"):
-        if not shutil.which(tool):
-            return f"needs {tool}"
-    return None
-
-
-def environment(cache: Path) -> dict[str, str]:
-    """Variables for a child process; builds pycuda, the driver and the kernels first where they are missing.
+def environment(kernels: Path, cache: Path) -> dict[str, str]:
+    """Variables for a child process; builds pycuda and the driver first where they are missing.
 
     Args:
-        cache: folder for compiled kernels.
+        kernels: library whose kernels the driver runs: :func:`real_kernels` or :func:`hollow_kernels`.
+        cache: folder for the cubins that the runtime compiles.
 
     Raises:
-        build_pycuda.Unavailable: pycuda cannot be had.
+        build_pycuda.Unavailable: pycuda cannot be had here.
     """
-    build = beside("build_pycuda")
-    pycuda, toolkit = build.pycuda(), build.toolkit()
-    driver: Path = beside("build_driver").driver(pycuda, toolkit)
-    kernels: Path = beside("build_kernels").kernels()
+    pycuda = build_pycuda.pycuda()
+    driver = build_driver.driver(pycuda, build_pycuda.toolkit())
     return {
         **os.environ,
-        "PYTHONPATH": str(pycuda),
+        "PYTHONPATH": os.pathsep.join([str(pycuda), str(HERE / "inside")]),
         "LD_LIBRARY_PATH": f"{driver}:{os.environ.get('LD_LIBRARY_PATH', '')}".rstrip(":"),
         "STANDIN_KERNELS": str(kernels),
         "EDGEIRF_STANDIN": "1",
         "EDGEIRF_CACHE": str(cache),
         "OMP_NUM_THREADS": "1",
     }
+
+
+def real_kernels() -> Path:
+    """The project's kernels compiled by g++: every access is checked against the driver's allocations."""
+    return build_kernels.library()
+
+
+def hollow_kernels() -> Path:
+    """Kernels that only count: for the tests that run the chain hundreds of times."""
+    final = build_driver.BUILD / "hollow-kernels.so"
+    source = HERE / "hollow" / "kernels.cpp"
+    newest = max(path.stat().st_mtime for path in (source, *folder().glob("*.cuh")))
+    if not final.exists() or final.stat().st_mtime < newest:
+        with tempfile.TemporaryDirectory(dir=build_driver.BUILD) as scratch:
+            out = Path(scratch) / "out"
+            subprocess.run(["g++", "-std=c++17", "-shared", "-fPIC", "-I", folder(), "-o", out, source], check=True)
+            out.rename(final)
+    return final

@@ -10,8 +10,15 @@ namespace {
 
 struct Injection {
   std::string entry;  // "*" for any
-  long nth = 0;       // of the calls from now on, 1 is the next; 0: none
+  long skip = 0;      // calls that still pass
+  long left = 0;      // calls that fail then
   CUresult code = CUDA_SUCCESS;
+
+  bool hits(const char* called) {
+    if (left == 0 || (entry != "*" && entry != called)) return false;
+    if (skip > 0) return --skip, false;
+    return --left, true;
+  }
 };
 Injection injection;
 
@@ -21,21 +28,10 @@ bool sticky(CUresult code) {
          code == CUDA_ERROR_ECC_UNCORRECTABLE;
 }
 
-void read_environment() {
-  const char* asked = getenv("STANDIN_FAIL");  // ENTRY:NTH:CODE
-  char entry[128];
-  long nth = 0;
-  int code = 0;
-  if (asked && sscanf(asked, "%127[^:]:%ld:%d", entry, &nth, &code) == 3) injection = {entry, nth, CUresult(code)};
-}
-
 }  // namespace
 
 State& state() {
-  static State* only = [] {
-    read_environment();
-    return new State;  // never destroyed: the program may call until its very end
-  }();
+  static State* only = new State;  // never destroyed: the program may call until its very end
   return *only;
 }
 
@@ -45,7 +41,8 @@ CUresult enter(const char* entry, bool needs_context) {
   ++s.counts[entry];
   if (in_host_function()) return CUDA_ERROR_NOT_PERMITTED;
   Context* context = current();
-  if (injection.nth > 0 && (injection.entry == "*" || injection.entry == entry) && --injection.nth == 0) {
+  if (injection.hits(entry)) {
+    ++s.counts[std::string("injected:") + entry];
     if (context && sticky(injection.code)) context->lost = injection.code;
     return injection.code;
   }
@@ -63,9 +60,10 @@ void count(const char* what, long by) { state().counts[what] += by; }
 using standin::Lock;
 using standin::state;
 
-EXPORT void standin_fail(const char* entry, long nth, int code) {
+// The nth call of `entry` from now on fails, and `times - 1` more after it.
+EXPORT void standin_fail(const char* entry, long nth, long times, int code) {
   Lock lock(state().lock);
-  standin::injection = {entry, nth, CUresult(code)};
+  standin::injection = {entry, nth - 1, times, CUresult(code)};
 }
 
 EXPORT void standin_reset() {
@@ -99,4 +97,12 @@ EXPORT long standin_live(const char* what) {
   if (!strcmp(what, "modules")) return long(s.modules.size());
   if (!strcmp(what, "contexts")) return long(s.primary.retained + s.contexts.size());
   return -1;
+}
+
+// Ends everything that a failed test left behind.
+EXPORT void standin_sweep() {
+  Lock lock(state().lock);
+  state().graphs.clear();
+  state().primary.retained = 0;
+  standin::destroy(&state().primary);
 }

@@ -11,7 +11,7 @@ EXPORT CUresult cuStreamBeginCapture(CUstream handle, CUstreamCaptureMode mode) 
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
   if (stream->capture) return CUDA_ERROR_ILLEGAL_STATE;
   stream->capture = std::make_unique<Graph>();
-  capture_begins(stream.get(), mode != CU_STREAM_CAPTURE_MODE_RELAXED);
+  stream->guarded = mode == CU_STREAM_CAPTURE_MODE_RELAXED ? std::thread::id() : std::this_thread::get_id();
   return CUDA_SUCCESS;
 }
 
@@ -22,7 +22,6 @@ EXPORT CUresult cuStreamEndCapture(CUstream handle, CUgraph* graph) {
   auto stream = find_stream(handle);
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
   if (!stream->capture) return CUDA_ERROR_ILLEGAL_STATE;
-  capture_ends(stream.get());
   auto made = std::move(stream->capture);
   if (made->broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
   *graph = reinterpret_cast<CUgraph>(made.get());
@@ -95,8 +94,9 @@ EXPORT CUresult cuGraphExecDestroy(CUgraphExec exec) {
   return state().execs.erase(exec) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
 
+// A captured graph is the host's memory: it can be destroyed when the GPU is gone.
 EXPORT CUresult cuGraphDestroy(CUgraph graph) {
-  ENTER("cuGraphDestroy");
+  if (CUresult injected = enter("cuGraphDestroy", false)) return injected;
   Lock lock(state().lock);
   return state().graphs.erase(graph) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }

@@ -21,15 +21,48 @@ bool looks_like_code(const void* image) {
   return magic == 0x464C457F || magic == 0xBA55ED50 || !memcmp(image, "//", 2) || !memcmp(image, ".ver", 4);
 }
 
-void* find_kernel(const char* name) {
+struct Kernel {
+  Launcher launch;
+  void (*set_buffers)(const void* const*, const size_t*, int);  // these two are the shim's; hollow kernels lack them
+  const char* (*error)();
+};
+
+const Kernel* find_kernel(const char* name) {
+  static std::map<std::string, Kernel> found;
+  auto known = found.find(name);
+  if (known != found.end()) return &known->second;
   std::istringstream libraries(getenv("STANDIN_KERNELS") ? getenv("STANDIN_KERNELS") : "");
   std::string symbol = std::string("cudacpu_launch_") + name, path;
   while (std::getline(libraries, path, ':')) {
-    void* library = dlopen(path.c_str(), RTLD_NOW);
+    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!library) fprintf(stderr, "stand-in driver: %s\n", dlerror());
-    if (void* found = library ? dlsym(library, symbol.c_str()) : nullptr) return found;
+    auto launch = reinterpret_cast<Launcher>(library ? dlsym(library, symbol.c_str()) : nullptr);
+    if (!launch) continue;
+    Kernel kernel{launch, nullptr, nullptr};
+    kernel.set_buffers = reinterpret_cast<decltype(kernel.set_buffers)>(dlsym(library, "shim_buffers"));
+    kernel.error = reinterpret_cast<decltype(kernel.error)>(dlsym(library, "shim_error"));
+    if (auto keep = reinterpret_cast<void (*)(int)>(dlsym(library, "shim_keep_errors"))) keep(1);
+    return &(found[name] = kernel);
   }
   return nullptr;
+}
+
+// Every address that a kernel touches must lie in memory that the program has allocated.
+CUresult run(const Kernel& kernel, const unsigned* shape, unsigned shared, const void* parameters) {
+  if (kernel.set_buffers) {
+    std::vector<const void*> addresses;
+    std::vector<size_t> sizes;
+    Lock lock(state().lock);
+    for (const auto& [address, memory] : state().memory) {
+      addresses.push_back(address);
+      sizes.push_back(memory.size);
+    }
+    kernel.set_buffers(addresses.data(), sizes.data(), int(sizes.size()));
+  }
+  kernel.launch(shape, shared, parameters);
+  if (!kernel.error || !*kernel.error()) return CUDA_SUCCESS;
+  fprintf(stderr, "stand-in driver: %s\n", kernel.error());
+  return CUDA_ERROR_ILLEGAL_ADDRESS;
 }
 
 }  // namespace
@@ -61,7 +94,7 @@ EXPORT CUresult cuModuleUnload(CUmodule handle) {
 
 EXPORT CUresult cuModuleGetFunction(CUfunction* function, CUmodule, const char* name) {
   ENTER("cuModuleGetFunction");
-  *function = reinterpret_cast<CUfunction>(find_kernel(name));
+  *function = reinterpret_cast<CUfunction>(const_cast<Kernel*>(find_kernel(name)));
   return *function ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
 
@@ -73,6 +106,12 @@ EXPORT CUresult cuFuncGetAttribute(int* value, CUfunction_attribute attribute, C
 
 EXPORT CUresult cuFuncSetAttribute(CUfunction, CUfunction_attribute, int) {
   ENTER("cuFuncSetAttribute");
+  return CUDA_SUCCESS;
+}
+
+// Without a meaning since CUDA 4, yet pycuda calls it before every launch.
+EXPORT CUresult cuFuncSetBlockShape(CUfunction, int, int, int) {
+  ENTER("cuFuncSetBlockShape");
   return CUDA_SUCCESS;
 }
 
@@ -101,7 +140,6 @@ EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned gx, unsigned gy, un
       count("kernels");
     }
     const unsigned shape[6] = {gx, gy, gz, bx, by, bz};
-    reinterpret_cast<Launcher>(function)(shape, shared, kept->data());
-    return CUDA_SUCCESS;
+    return run(*reinterpret_cast<const Kernel*>(function), shape, shared, kept->data());
   });
 }

@@ -5,7 +5,6 @@
 //   eager   at once, when it is queued                        (shows data that is filled in too late)
 #include "standin.h"
 
-#include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -17,7 +16,6 @@ namespace {
 std::condition_variable idle;
 bool executing = false;
 thread_local bool host_function = false;
-thread_local std::vector<Stream*> strict_captures;
 
 std::string schedule = getenv("STANDIN_SCHEDULE") ? getenv("STANDIN_SCHEDULE") : "lazy";
 std::mt19937 dice(getenv("STANDIN_SEED") ? atoi(getenv("STANDIN_SEED")) : 1);
@@ -155,21 +153,16 @@ CUresult enqueue(CUstream handle, Work work, std::vector<Mark> after, Mark* queu
   return schedule == "eager" ? run_until({{stream, stream->issued}}) : CUDA_SUCCESS;
 }
 
-void capture_begins(Stream* stream, bool strict) {
-  if (strict) strict_captures.push_back(stream);
-}
-
-void capture_ends(Stream* stream) {
-  strict_captures.erase(std::remove(strict_captures.begin(), strict_captures.end(), stream), strict_captures.end());
-}
-
 // Calls that allocate or wait spoil a capture that the same thread is making.
 CUresult forbid_while_capturing() {
   Lock lock(state().lock);
-  if (strict_captures.empty()) return CUDA_SUCCESS;
-  for (Stream* stream : strict_captures)
-    if (stream->capture) stream->capture->broken = true;
-  return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  CUresult result = CUDA_SUCCESS;
+  for (const auto& [handle, stream] : state().streams) {
+    if (!stream->capture || stream->guarded != std::this_thread::get_id()) continue;
+    stream->capture->broken = true;
+    result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  }
+  return result;
 }
 
 }  // namespace standin
@@ -204,7 +197,6 @@ EXPORT CUresult cuStreamDestroy(CUstream handle) {
   }
   CUresult result = run_until(rest);
   Lock lock(state().lock);
-  capture_ends(rest[0].stream.get());
   state().streams.erase(handle);
   return result;
 }

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -49,6 +50,7 @@ struct Stream {
   std::deque<Operation> queue;
   uint64_t issued = 0, done = 0;
   std::unique_ptr<Graph> capture;
+  std::thread::id guarded;  // the thread whose allocations and waits spoil the capture
 };
 
 struct Event {
@@ -113,8 +115,6 @@ CUresult enqueue(CUstream handle, Work work, std::vector<Mark> after = {}, Mark*
 CUresult run_until(const std::vector<Mark>& targets);
 CUresult drain(Context* context);
 CUresult forbid_while_capturing();
-void capture_begins(Stream* stream, bool strict);
-void capture_ends(Stream* stream);
 bool in_host_function();
 
 }  // namespace standin

@@ -32,9 +32,9 @@ def live() -> dict[str, int]:
     return {kind: number for kind, number in alive.items() if number}
 
 
-def fail(entry: str, nth: int, code: int) -> None:
-    """The ``nth`` call of ``entry`` (``"*"``: of anything) from now on answers ``code``."""
-    _library.standin_fail(entry.encode(), ctypes.c_long(nth), code)
+def fail(entry: str, nth: int, code: int, times: int = 1) -> None:
+    """The ``nth`` call of ``entry`` (``"*"``: of anything) from now on answers ``code``, and so many in all."""
+    _library.standin_fail(entry.encode(), ctypes.c_long(nth), ctypes.c_long(times), code)
 
 
 def reset() -> None:
@@ -45,3 +45,8 @@ def reset() -> None:
 def schedule(name: str, seed: int = 1) -> None:
     """``lazy``, ``others``, ``random`` or ``eager``: see driver/queue.cpp."""
     _library.standin_schedule(name.encode(), seed)
+
+
+def sweep() -> None:
+    """Ends everything that is left, as the end of the process would."""
+    _library.standin_sweep()

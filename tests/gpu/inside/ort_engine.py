@@ -19,6 +19,7 @@ class OrtEngine:
     """One graph at one batch size. As picky as TensorRT: bound before it runs, run before it is captured."""
 
     def __init__(self, graph: bytes, input_shape: tuple[int, int, int, int]) -> None:
+        self.graph = graph
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

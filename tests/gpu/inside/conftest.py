@@ -1,0 +1,64 @@
+"""Chains on the stand-in driver."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import driver_control
+import pytest
+from ort_engine import OrtEngine
+from pairs import MakePair, Pair
+
+from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
+from edgeirf.runtime.chain import HostChain
+from edgeirf.runtime.cuda.chain import CudaChain
+from edgeirf.settings import Preprocess, Scoring
+
+
+@pytest.fixture(autouse=True)
+def clean_driver() -> Iterator[None]:
+    """Every test starts with counters at zero and leaves nothing behind."""
+    driver_control.reset()
+    driver_control.schedule("lazy")
+    yield
+    driver_control.reset()
+    assert driver_control.live() == {}
+
+
+@pytest.fixture(params=["integrated", "discrete"])
+def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A Jetson, whose GPU shares the host's memory, and a desktop GPU."""
+    monkeypatch.setenv("STANDIN_INTEGRATED", "1" if request.param == "integrated" else "0")
+    return str(request.param)
+
+
+@pytest.fixture
+def discrete(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A desktop GPU."""
+    monkeypatch.setenv("STANDIN_INTEGRATED", "0")
+
+
+@pytest.fixture
+def make_pair(tiny_onnx: bytes) -> Iterator[MakePair]:
+    """``make_pair(settings, scoring, **options of CudaChain)``; closed after the test."""
+    made: list[Pair] = []
+
+    def make(settings: Preprocess | None = None, scoring: Scoring | None = None, **options: Any) -> Pair:
+        settings, scoring = settings or Preprocess(size=(32, 32)), scoring or Scoring(sigma=2.0)
+        engine = OrtEngine(tiny_onnx, (settings.tiles[0] * settings.tiles[1], 3, *settings.size))
+        cuda = CudaChain(engine, settings, scoring, release=engine.close, **options)
+        made.append(Pair(cuda, HostChain(OnnxRuntimeBackend(tiny_onnx, 1), settings, scoring), engine))
+        return made[-1]
+
+    yield make
+    for pair in made:
+        pair.cuda.close()
+        assert pair.engine.closed == 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def on_standin() -> None:
+    """These tests make no sense anywhere else."""
+    assert os.environ.get("EDGEIRF_STANDIN")
