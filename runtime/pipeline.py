@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from time import perf_counter
-from types import FrameType
 from typing import Protocol
 
 from edgeirf.errors import EdgeirfError, FrameError
@@ -91,30 +88,3 @@ def inspect(detector: Inspector, frame: Frame) -> Verdict:
 
 def _failed(detector: Inspector, frame: Frame, error: str) -> Verdict:
     return detector.failed(error, frame_id=frame.frame_id, source=frame.source, captured_at=frame.captured_at)
-
-
-@contextmanager
-def stopping_on_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Within, the first Ctrl-C or SIGTERM calls ``stop`` and the next one does what it always does.
-
-    Does nothing outside the main thread, where Python takes no signals.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        restore()
-        stop()
-
-    for number in before:
-        signal.signal(number, on_signal)
-    try:
-        yield
-    finally:
-        restore()

@@ -23,8 +23,12 @@ def progress_bar(*extra: TextColumn) -> Progress:
 
 
 @contextmanager
-def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Within it, Ctrl-C and SIGTERM make the yielded function True instead of raising; a second one kills as usual."""
+def stop_on_signal(then: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
+    """Within it, Ctrl-C and SIGTERM make the yielded function True instead of raising; a second one kills as usual.
+
+    Args:
+        then: called by the signal handler, for what waits instead of asking.
+    """
     received: list[int] = []
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in signals}
@@ -33,6 +37,7 @@ def stop_on_signal() -> Iterator[Callable[[], bool]]:
         received.append(number)
         for other in signals:
             signal.signal(other, before[other])
+        then()
 
     for number in signals:
         signal.signal(number, note)

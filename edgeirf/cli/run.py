@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
+from edgeirf.cli.console import stop_on_signal
 from edgeirf.errors import EdgeirfError, UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def main(
     Ctrl-C ends cleanly. Exit code 1 says that a frame could not be inspected or that the source broke.
     """
     from edgeirf.runtime.detector import load
-    from edgeirf.runtime.pipeline import run_pipeline, stopping_on_signals
+    from edgeirf.runtime.pipeline import run_pipeline
     from edgeirf.runtime.sinks.window import check_display
     from edgeirf.runtime.sources import open_source
     from edgeirf.runtime.stats import Stats
@@ -63,7 +64,7 @@ def main(
         stack.callback(source.close)
         stats = Stats()
         sinks = make_sinks(source, detector, stats, out, jsonl, save_rejects, show)
-        with stopping_on_signals(source.stop):
+        with stop_on_signal(source.stop):
             problem = run_pipeline(source, detector, sinks, stats, max_frames)
         typer.echo(stats.line(source.dropped, stats.mean_rate), file=out)
     finish(stats, problem, fail_on_reject)

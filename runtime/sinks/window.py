@@ -33,7 +33,8 @@ class Window:
     def __init__(self, source: Source, pixel_threshold: float) -> None:
         self._source = source
         self._threshold = pixel_threshold
-        cv2.namedWindow(TITLE, cv2.WINDOW_AUTOSIZE)
+        os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")  # OpenCV's wheel misses Qt's fonts, and says so
+        cv2.namedWindow(TITLE, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
 
     def write(self, frame: Frame, verdict: Verdict) -> None:
         """Shows one frame."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from edgeirf.errors import BackendError, EdgeirfError, FrameError, SourceError
-from edgeirf.runtime.pipeline import inspect, run_pipeline, stopping_on_signals
+from edgeirf.runtime.pipeline import inspect, run_pipeline
 from edgeirf.runtime.sources.frame import Frame
 from edgeirf.runtime.stats import WINDOW, Stats
 from edgeirf.verdict import Verdict
@@ -151,42 +148,6 @@ def test_the_number_of_frames_is_kept_to_and_none_is_read_beyond() -> None:
     source, stats = FakeSource(*frames(5)), Stats()
     run_pipeline(source, FakeDetector(), [], stats, max_frames=3)
     assert stats.frames == source.given == 3
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_stops_and_the_second_does_what_it_always_does(number: int) -> None:
-    before = signal.getsignal(number)
-    received: list[int] = []
-    signal.signal(number, lambda *_: received.append(number))
-    try:
-        stops: list[bool] = []
-        with stopping_on_signals(lambda: stops.append(True)):
-            os.kill(os.getpid(), number)
-            assert (stops, received) == ([True], [])
-            os.kill(os.getpid(), number)
-            assert (stops, received) == ([True], [number])
-        with stopping_on_signals(lambda: stops.append(True)):
-            pass
-        os.kill(os.getpid(), number)
-        assert (stops, received) == ([True], [number, number])
-    finally:
-        signal.signal(number, before)
-
-
-def test_signals_are_left_alone_outside_the_main_thread() -> None:
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            with stopping_on_signals(lambda: None):
-                pass
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert errors == []
 
 
 def verdict(latency: float, reject: bool = False) -> Verdict:
