@@ -33,7 +33,7 @@ from edgeirf.verdict import Verdict
 class Alternating:
     """A source that gives the same frame again and again, and before each one times the bare calls."""
 
-    name, live, total, dropped = "benchmark", False, None, 0
+    name, total, dropped = "benchmark", None, 0
 
     def __init__(self, detector: edgeirf.Detector, image: Pixels, frames: int, warm_up: int) -> None:
         self.image, self.frames, self.warm_up = image, frames, warm_up

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from edgeirf.errors import UsageError
 
@@ -20,6 +20,25 @@ def progress_bar(*extra: TextColumn) -> Progress:
     """A bar with counts and time left; nothing moves when stderr is no terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *extra, TimeRemainingColumn())
     return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+@contextmanager
+def engine_progress() -> Iterator[Callable[[float, str], None]]:
+    """Yields what :func:`edgeirf.load` tells of a TensorRT build; a bar appears when there is one."""
+    bar = progress_bar()
+    tasks: list[TaskID] = []
+
+    def report(fraction: float, phase: str) -> None:
+        if not tasks:
+            bar.start()
+            tasks.append(bar.add_task("building the engine", total=100))
+        bar.update(tasks[0], completed=round(100 * fraction))
+
+    try:
+        yield report
+    finally:
+        if tasks:
+            bar.stop()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from edgeirf.cli.console import stop_on_signal
+from edgeirf.cli.console import engine_progress, stop_on_signal
 from edgeirf.errors import EdgeirfError, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ def main(
     if show:
         check_display()
     choices: Any = {"precision": precision, "product": product, "false_reject_rate": false_reject_rate}
-    with load(path, device, threads=threads, **choices) as detector, ExitStack() as stack:
+    with engine_progress() as progress:
+        detector = load(path, device, threads=threads, progress=progress, **choices)
+    with detector, ExitStack() as stack:
         for line in introduction(detector, path, false_reject_rate):
             typer.echo(line, file=out)
         source = open_source(camera, timeout)

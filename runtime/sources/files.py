@@ -14,7 +14,6 @@ from edgeirf.runtime.sources.frame import Frame
 class ImageFiles:
     """Reads image files in the order given; see :class:`edgeirf.runtime.sources.Source`."""
 
-    live = False
     dropped = 0
 
     def __init__(self, name: str, paths: Sequence[Path]) -> None:

@@ -36,13 +36,11 @@ class Source(Protocol):
 
     Attributes:
         name: as the user wrote it.
-        live: whether frames come by themselves, and are lost when nobody takes them.
         total: how many frames there will be, None when unknown.
         dropped: frames of a live source that were overtaken by newer ones.
     """
 
     name: str
-    live: bool
     total: int | None
 
     @property

@@ -43,7 +43,6 @@ class LiveSource:
         timeout: seconds without any frame after which the camera counts as gone.
     """
 
-    live = True
     total: int | None = None
 
     def __init__(self, name: str, capture: Grabber, timeout: float) -> None:

@@ -62,7 +62,6 @@ class Conveyor:
 class SyntheticSource:
     """Plays a conveyor; see :class:`edgeirf.runtime.sources.Source`."""
 
-    live = False
     dropped = 0
 
     def __init__(self, name: str, conveyor: Conveyor) -> None:

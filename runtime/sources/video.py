@@ -28,7 +28,6 @@ class VideoFile:
         SourceError: not a video, or so damaged that it cannot be opened.
     """
 
-    live = False
     dropped = 0
 
     def __init__(self, path: str) -> None:

@@ -19,7 +19,7 @@ IMAGE = np.zeros((4, 4, 3), np.uint8)
 class FakeSource:
     """Yields what it is given; an exception is raised where it stands."""
 
-    name, live, total, dropped = "fake", False, None, 0
+    name, total, dropped = "fake", None, 0
 
     def __init__(self, *events: Frame | Exception) -> None:
         self.events = events
