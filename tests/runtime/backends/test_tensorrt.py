@@ -291,3 +291,15 @@ def test_onnx_runtime_that_falls_back_without_a_word(many: Bundle, monkeypatch: 
     monkeypatch.setattr(ort.onnxruntime, "InferenceSession", lambda *_, **__: session)
     with pytest.raises(BackendError, match="could not start its CUDAExecutionProvider"):
         open_model(many, "cuda")
+
+
+def test_engines_built_at_export_are_there_at_the_first_start(
+    installed: Any, many: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgeirf.export import engine
+
+    monkeypatch.setattr(engine, "CudaDevice", lambda: installed.device)
+    assert engine.build_for_this_gpu(many) == ["int8", "fp16", "fp32"]
+    assert installed.device.closed
+    open_model(many, "tensorrt")
+    assert installed.builds == ["int8", "fp16", "fp32"]
