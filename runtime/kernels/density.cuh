@@ -52,10 +52,8 @@ __device__ inline bool arrive_last(const PostprocessArgs& args) {
   __shared__ bool last;
   __threadfence();
   __syncthreads();
-  if (threadIdx.x == 0) {
-    last = atomicAdd(args.workspace + kArrived, 1u) == gridDim.x - 1;
-    if (last) store(args.workspace + kArrived, 0u);  // for the next launch
-  }
+  // Wraps to zero at the last block: ready for the next launch.
+  if (threadIdx.x == 0) last = atomicInc(args.workspace + kArrived, gridDim.x - 1) == gridDim.x - 1;
   __syncthreads();
   __threadfence();
   return last;

@@ -20,7 +20,7 @@ __device__ inline float along_row(const PostprocessArgs& args, int row, int x) {
   const float* cell = grid_of(args) + row * grid_width(args) + load_constant(table<int>(args, args.column_first) + x);
   const float* weight = table<float>(args, args.column_weights) + x;
   float sum = 0.0f;
-#pragma unroll 4
+#pragma unroll 2
   for (int k = 0; k < args.column_taps; ++k)
     sum = fmaf(load_constant(weight + k * args.map_width), density(args, load_settled(cell + k)), sum);
   return sum;

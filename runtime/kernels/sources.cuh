@@ -107,8 +107,8 @@ struct Bayer {
     const uint32 bits = used ? load_once(reinterpret_cast<const uint32*>(address)) : 0;
     uint32 before = __shfl_up_sync(kAllLanes, bits, 1) >> 24;
     uint32 after = __shfl_down_sync(kAllLanes, bits, 1) & 255;
-    if (used && threadIdx.x % kWarp == 0 && x > 0) before = load_once(address - 1);
-    if (used && last && x + 4 < args.frame_width) after = load_once(address + 4);
+    if (used && threadIdx.x % kWarp == 0 && x > 0) before = load_constant(address - 1);
+    if (used && last && x + 4 < args.frame_width) after = load_constant(address + 4);
     return static_cast<uint64>(after) << 40 | static_cast<uint64>(bits) << 8 | before;
   }
 

@@ -100,6 +100,10 @@ T atomicMin(T* address, T value) {
   return shim::update(address, [=](T before) { return min(before, value); });
 }
 
+inline unsigned atomicInc(unsigned* address, unsigned limit) {
+  return shim::update(address, [=](unsigned before) { return before >= limit ? 0 : before + 1; });
+}
+
 template <class T>
 T __ldcs(const T* address) {
   shim::touch(address, sizeof(T), shim::Access::stream);
