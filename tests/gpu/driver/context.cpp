@@ -44,6 +44,12 @@ EXPORT CUresult cuDriverGetVersion(int* version) {
   return enter("cuDriverGetVersion", false);
 }
 
+// NVRTC looks for the driver and asks it for this without checking that it is there.
+EXPORT CUresult cuGetExportTable(const void** table, const CUuuid*) {
+  *table = nullptr;
+  return CUDA_ERROR_NOT_FOUND;
+}
+
 EXPORT CUresult cuDeviceGetCount(int* number) {
   *number = 1;
   return enter("cuDeviceGetCount", false);

@@ -135,7 +135,9 @@ CUresult enqueue(CUstream handle, Work work, std::vector<Mark> after, Mark* queu
       stream->capture->nodes.push_back(std::move(work));
       return CUDA_SUCCESS;
     }
-    bool is_default = s.defaults[current()] == stream;
+    auto known = s.defaults.find(current());
+    const StreamPtr legacy = known == s.defaults.end() ? nullptr : known->second;
+    bool is_default = stream == legacy;
     for (const auto& [other_handle, other] : s.streams) {
       if (!is_default || !other->blocking || other->context != current()) continue;
       if (other->capture) {
@@ -144,8 +146,7 @@ CUresult enqueue(CUstream handle, Work work, std::vector<Mark> after, Mark* queu
       }
       after.push_back({other, other->issued});
     }
-    if (!is_default && stream->blocking && s.defaults[current()])
-      after.push_back({s.defaults[current()], s.defaults[current()]->issued});
+    if (!is_default && stream->blocking && legacy) after.push_back({legacy, legacy->issued});
     stream->queue.push_back({std::move(after), std::move(work)});
     ++stream->issued;
     if (queued) *queued = {stream, stream->issued};

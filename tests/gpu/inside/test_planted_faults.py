@@ -1,0 +1,132 @@
+"""Faults put into the real runtime: on this driver each one shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from pairs import MakePair, Pair
+
+from edgeirf.runtime.cuda import recording
+from edgeirf.runtime.cuda.buffers import DeviceBuffer, SharedBuffer
+from edgeirf.runtime.cuda.chain import CudaChain
+from edgeirf.runtime.cuda.geometry import Geometry
+from edgeirf.runtime.cuda.slot import Slot
+
+THRESHOLD = 20.0
+Make = Callable[..., np.ndarray]
+Patch = pytest.MonkeyPatch
+
+
+def silent(*_: object) -> None:
+    """In the place of a wait."""
+
+
+def no_wait_for_the_graph(patch: Patch, pair: Pair) -> None:
+    patch.setattr(pair.cuda._compute, "synchronize", silent)
+
+
+def no_wait_for_a_submitted_frame(patch: Patch, pair: Pair) -> None:
+    for slot in pair.cuda._slots:
+        patch.setattr(slot.done, "synchronize", silent)
+
+
+def no_wait_for_the_upload(patch: Patch, pair: Pair) -> None:
+    patch.setattr(pair.cuda._compute, "wait_for_event", silent)
+
+
+def no_upload(patch: Patch, pair: Pair) -> None:
+    patch.setattr(SharedBuffer, "upload", lambda self, stream, size=None: None)
+
+
+def half_an_upload(patch: Patch, pair: Pair) -> None:
+    real = SharedBuffer.upload
+    patch.setattr(SharedBuffer, "upload", lambda self, stream, size=None: real(self, stream, (size or 0) // 2))
+
+
+def no_download(patch: Patch, pair: Pair) -> None:
+    patch.setattr(SharedBuffer, "download", lambda self, stream, size=None: None)
+
+
+def network_output_elsewhere(patch: Patch, pair: Pair) -> None:
+    real = pair.engine.bind
+    patch.setattr(pair.engine, "bind", lambda source, target: real(source, target + 64))
+
+
+def stages_out_of_order(patch: Patch, pair: Pair) -> None:
+    patch.setattr(recording, "STAGES", ("upload", "network", "preprocess", "postprocess", "download"))
+
+
+def one_slot_for_two_frames(patch: Patch, pair: Pair) -> None:
+    slots = pair.cuda._slots
+    patch.setattr(pair.cuda, "_slots", [slots[0], slots[0]])
+
+
+def pixels_not_staged(patch: Patch, pair: Pair) -> None:
+    patch.setattr(Geometry, "stage", silent)
+
+
+def workspace_not_zeroed(patch: Patch, pair: Pair) -> None:
+    pair.cuda.close()
+    patch.setattr(DeviceBuffer, "fill_zero", silent)
+    pair.cuda = CudaChain(pair.engine, pair.cuda.settings, pair.cuda.rules)
+
+
+def an_older_graph(patch: Patch, pair: Pair) -> None:
+    patch.setattr(Slot, "fits", lambda self, key: self.recording is not None)
+
+
+FAULTS = [
+    no_wait_for_the_graph,
+    no_wait_for_a_submitted_frame,
+    no_wait_for_the_upload,
+    no_upload,
+    half_an_upload,
+    no_download,
+    network_output_elsewhere,
+    stages_out_of_order,
+    one_slot_for_two_frames,
+    pixels_not_staged,
+    workspace_not_zeroed,
+    an_older_graph,
+]
+
+
+def wrong(pair: Pair, frames: list[np.ndarray]) -> bool:
+    """Whether inspecting the frames, singly and in flight, shows anything."""
+    try:
+        for frame in frames:
+            pair.compare(frame, THRESHOLD)
+        for now, following in zip(frames, [*frames[1:], None], strict=True):
+            if now is frames[0]:
+                pair.cuda.submit(now, THRESHOLD)
+            if following is not None:
+                pair.cuda.submit(following, THRESHOLD)
+            pair.agree(pair.cuda.result(), now, THRESHOLD, maps=False)  # fetching a map would wait
+    except Exception:
+        return True
+    return False
+
+
+@pytest.fixture
+def frames(good: Make, bad: Make) -> list[np.ndarray]:
+    return [good(0, (50, 60)), bad(1, (50, 60)), good(2, (50, 60)), bad(3, (55, 60))]
+
+
+def test_without_a_fault_nothing_shows(make_pair: MakePair, discrete: None, frames: list[np.ndarray]) -> None:
+    assert not wrong(make_pair(), frames)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_every_fault_shows(
+    fault: Callable[[Patch, Pair], None],
+    make_pair: MakePair,
+    discrete: None,
+    frames: list[np.ndarray],
+    monkeypatch: Patch,
+) -> None:
+    pair = make_pair()
+    fault(monkeypatch, pair)
+    assert wrong(pair, frames)
+    pair.cuda.close()
