@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from types import TracebackType
@@ -12,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeirf.bundle import Bundle
-from edgeirf.errors import BackendError, FrameError, UsageError
-from edgeirf.runtime.backends import open_model
+from edgeirf.errors import BackendError, EdgeirfError, FrameError, UsageError
+from edgeirf.runtime.backends import Opened, open_model
 from edgeirf.runtime.chain import Chain, HostChain
 from edgeirf.runtime.preprocess import Pixels, inspected_area
 from edgeirf.settings import Preprocess
@@ -21,6 +22,8 @@ from edgeirf.verdict import Verdict
 
 if TYPE_CHECKING:
     from edgeirf.runtime.tensorrt.progress import Progress
+
+log = logging.getLogger("edgeirf")
 
 
 class Detector:
@@ -153,11 +156,25 @@ def load(
     choose_product(bundle, product)  # a wrong name is said before an engine is built
     settings = bundle.manifest.preprocess
     opened = open_model(bundle, device, precision, threads, progress)
-    chain = HostChain(opened.backend, settings, opened.model.scoring)
-    detector = Detector(bundle, chain, opened.key, product, false_reject_rate)
+    detector = Detector(bundle, make_chain(opened, settings), opened.key, product, false_reject_rate)
     height, width = settings.size
     opened.backend.run(np.zeros((settings.tiles[0] * settings.tiles[1], 3, height, width), np.float32))
     return detector
+
+
+def make_chain(opened: Opened, settings: Preprocess) -> Chain:
+    """All of it on the GPU where TensorRT runs the network, else the host's chain around the back end."""
+    from edgeirf.runtime.backends.tensorrt import TensorRTBackend
+
+    backend = opened.backend
+    if isinstance(backend, TensorRTBackend):
+        from edgeirf.runtime.cuda.chain import CudaChain
+
+        try:
+            return CudaChain(backend.engine, settings, opened.model.scoring, release=backend.close)
+        except EdgeirfError as error:
+            log.warning("pre- and post-processing stay on the CPU: %s", error)
+    return HostChain(backend, settings, opened.model.scoring)
 
 
 def choose_product(bundle: Bundle, product: str | None) -> str:

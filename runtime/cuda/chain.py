@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeirf.errors import BackendError, UsageError
+from edgeirf.errors import BackendError, EdgeirfError, UsageError
 from edgeirf.runtime.chain import Inspected
 from edgeirf.runtime.cuda.buffers import DeviceBuffer
 from edgeirf.runtime.cuda.context import CudaContext
@@ -56,7 +56,8 @@ class CudaChain:
         engine: runs the network; its context is the primary one of the same GPU.
         settings, rules: of the bundle and the graph.
         name: of the back end.
-        release: frees the engine; called once, after everything else of the chain is freed.
+        release: frees the engine; called once, after everything else of the chain is freed. Not called when the chain
+            cannot be made.
         ordinal: which GPU.
         keep_warm_s: replay the last frame when the chain has been idle for this many seconds; None, the default,
             leaves the GPU alone between frames.
@@ -80,7 +81,7 @@ class CudaChain:
         self.settings, self.rules, self.engine = settings, rules, engine
         self.map_size = (settings.size[0] * settings.tiles[0], settings.size[1] * settings.tiles[1])
         self._lock = threading.RLock()
-        self._release_engine = release
+        self._release_engine: Callable[[], None] = lambda: None
         self._fault: str | None = None
         self._launched = 0
         self._turn = 0
@@ -93,8 +94,13 @@ class CudaChain:
         self._copy: Any = None
         self._context = CudaContext(ordinal)
         self._warm: KeepWarm | None = None
-        with self._working("preparing the model"):
-            self._open()
+        try:
+            with self._working("preparing the model"):
+                self._open()
+        except EdgeirfError:
+            self.close()  # the caller keeps the engine, and may run it in another way
+            raise
+        self._release_engine = release
         if keep_warm_s is not None:
             self._warm = KeepWarm(self.tick, keep_warm_s)
 

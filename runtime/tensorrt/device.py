@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeirf.errors import BackendError
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.cuda.errors import reported
 
@@ -82,7 +83,7 @@ class CudaDevice:
         self._driver = self.context.driver
         self.gpu = Gpu(self.context.name, self.context.capability)
         with self.active():
-            self._stream = self._driver.Stream()
+            self._stream: Any = self._driver.Stream()
         self.stream = int(self._stream.handle)
         self._memory: list[Any] = []
 
@@ -117,10 +118,11 @@ class CudaDevice:
 
     def close(self) -> None:
         """See :class:`Device`."""
-        with self.active():
+        with suppress(BackendError), self.active():
             self.synchronise()
             for block in self._memory:
                 block.free()
-            self._memory.clear()
-            del self._stream
-        self.context.close()
+            self._stream = None
+        self.context.close()  # of a lost GPU nothing can be freed but the context, with all that is in it
+        self._stream = None
+        self._memory.clear()

@@ -49,7 +49,7 @@ def test_nothing_is_allocated_for_a_frame(engine: OrtEngine) -> None:
 
 def test_a_gpu_that_fails_is_one_line(engine: OrtEngine) -> None:
     backend = TensorRTBackend(engine, CudaDevice())
-    driver_control.fail("cuMemcpyHtoDAsync_v2", 1, 400)
+    driver_control.fail("cuMemcpyHtoDAsync", 1, 400)
     with pytest.raises(BackendError, match="the GPU refused while running the network"):
         backend.run(np.zeros(SHAPE, np.float32))
     backend.close()
@@ -58,7 +58,7 @@ def test_a_gpu_that_fails_is_one_line(engine: OrtEngine) -> None:
 
 def test_too_little_memory(engine: OrtEngine) -> None:
     device = CudaDevice()
-    driver_control.fail("cuMemAlloc_v2", 1, driver_control.OUT_OF_MEMORY, times=100)
+    driver_control.fail("cuMemAlloc", 1, driver_control.OUT_OF_MEMORY, times=100)
     with pytest.raises(GpuOutOfMemoryError):
         TensorRTBackend(engine, device)
     driver_control.reset()

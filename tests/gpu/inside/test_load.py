@@ -1,0 +1,84 @@
+"""``edgeirf.load(device="tensorrt")``: the real back end and chain, with ONNX Runtime in the engine's place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import driver_control
+import numpy as np
+import pytest
+from ort_engine import OrtEngine
+
+import edgeirf
+from edgeirf.bundle import Bundle
+from edgeirf.errors import BackendError
+from edgeirf.runtime import golden
+from edgeirf.runtime.backends import Opened
+from edgeirf.runtime.backends import tensorrt as backend_module
+from edgeirf.runtime.backends.tensorrt import TensorRTBackend
+from edgeirf.runtime.chain import HostChain
+from edgeirf.runtime.cuda import modules
+from edgeirf.runtime.cuda.chain import CudaChain
+from edgeirf.runtime.tensorrt.device import CudaDevice
+
+Make = Callable[..., np.ndarray]
+
+
+@pytest.fixture(autouse=True)
+def engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[OrtEngine]]:
+    """Opens the bundle's graph as an :class:`OrtEngine`, on a real :class:`CudaDevice`."""
+    opened: list[OrtEngine] = []
+
+    def open_tensorrt(bundle: Bundle, precision: str | None, progress: object = None) -> Opened:
+        model = bundle.manifest.models["fp32"]
+        settings = bundle.manifest.preprocess
+        shape = (settings.tiles[0] * settings.tiles[1], 3, *settings.size)
+        opened.append(OrtEngine(bundle.member(model.file), shape))
+        backend = TensorRTBackend(opened[-1], CudaDevice())
+        golden.check(bundle, model, backend)
+        return Opened("fp32", model, backend)
+
+    monkeypatch.setattr(backend_module, "open_tensorrt", open_tensorrt)
+    yield opened
+    assert [engine.closed for engine in opened] == [1] * len(opened)
+
+
+@pytest.mark.parametrize("device", ["tensorrt", "auto"])
+def test_verdicts_equal_those_of_the_cpu(device: str, tiny_path: Path, good: Make, bad: Make, memory: str) -> None:
+    with edgeirf.load(tiny_path, device) as gpu, edgeirf.load(tiny_path, "cpu", threads=1) as cpu:
+        assert isinstance(gpu.chain, CudaChain)
+        for frame in (good(500, (90, 80)), bad(501, (90, 80))):
+            verdict, expected = gpu(frame), cpu(frame)
+            assert verdict.reject == expected.reject
+            assert verdict.p_value == expected.p_value
+            assert verdict.score == pytest.approx(expected.score, rel=1e-3)
+            assert [vars(r) | {"peak": 0} for r in verdict.regions] == [vars(r) | {"peak": 0} for r in expected.regions]
+            np.testing.assert_allclose(verdict.map(), expected.map(), rtol=1e-3, atol=1e-3)
+            assert verdict.latency_ms["total"] == pytest.approx(
+                verdict.latency_ms["upload"] + verdict.latency_ms["gpu"]
+            )
+
+
+def test_without_a_compiler_the_engine_still_runs(
+    tiny_path: Path, bad: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing(*_: object) -> bytes:
+        raise BackendError("no CUDA compiler for the kernels")
+
+    monkeypatch.setattr(modules, "machine_code", missing)
+    with caplog.at_level(logging.WARNING, "edgeirf"), edgeirf.load(tiny_path, "tensorrt") as detector:
+        assert isinstance(detector.chain, HostChain)
+        assert "stay on the CPU: no CUDA compiler" in caplog.text
+        assert detector(bad(0)).reject
+
+
+def test_a_lost_gpu_is_one_error_and_a_rejecting_verdict(tiny_path: Path, good: Make) -> None:
+    with edgeirf.load(tiny_path, "tensorrt") as detector:
+        assert not detector(good(500)).reject
+        driver_control.fail("cuStreamSynchronize", 1, driver_control.UNKNOWN)
+        with pytest.raises(BackendError) as raised:
+            detector(good(501))
+        assert detector.failed(str(raised.value)).reject
+    assert driver_control.live() == {}
