@@ -42,7 +42,6 @@ class TensorRTBackend:
             self._host_out = device.host(engine.output_shape)
             self._input = device.allocate(self._host_in.nbytes)
             self._output = device.allocate(self._host_out.nbytes)
-            engine.bind(self._input, self._output)
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`edgeirf.runtime.backends.Backend`."""
@@ -51,6 +50,7 @@ class TensorRTBackend:
         with self.device.active():
             np.copyto(self._host_in, batch)
             self.device.upload(self._input, self._host_in)
+            self.engine.bind(self._input, self._output)  # a chain on the GPU may have bound others meanwhile
             self.engine.enqueue(self.device.stream)
             self.device.download(self._host_out, self._output)
             self.device.synchronise()

@@ -70,6 +70,14 @@ def test_a_field_stays_as_it_is_when_the_next_one_comes(provider: EngineProvider
     np.testing.assert_array_equal(first, kept)
 
 
+def test_addresses_that_another_has_bound_do_not_matter(provider: EngineProvider, many: Bundle) -> None:
+    backend: Any = open_best(provider, many).backend
+    batch = np.ones((2, 3, 64, 64), np.float32)
+    before = backend.run(batch)
+    backend.engine.bind(0, 0)
+    np.testing.assert_array_equal(backend.run(batch), before)
+
+
 def test_engines_are_built_once(stand_in: Any, provider: EngineProvider, many: Bundle) -> None:
     open_best(provider, many)
     open_best(provider, many)
