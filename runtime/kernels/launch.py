@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +31,7 @@ from edgeirf.runtime.kernels.layout import (
     Real,
 )
 from edgeirf.runtime.kernels.tables import column_band, panel_groups, row_band
+from edgeirf.runtime.overlay import OCTAVES, OPACITY
 from edgeirf.runtime.preprocess import inspected_area
 from edgeirf.settings import Preprocess, Scoring
 
@@ -203,22 +205,19 @@ def plan_overlay(
     pixel_format: PixelFormat,
     area: tuple[int, int, int, int],
     map_size: tuple[int, int],
-    *,
-    low: float,
-    high: float,
-    opacity: float = 0.6,
+    threshold: float,
     pitch: int | None = None,
 ) -> Launch:
-    """The launch that paints the map over a frame; only for people, never on the default path.
+    """The launch that lays the map over a frame, as :func:`edgeirf.runtime.overlay.overlay` does but for the boxes.
+
+    Only for people, never on the default path.
 
     Args:
         frame_shape: ``(height, width)``.
         pixel_format: ``bgr8``, ``rgb8`` or ``gray8``; the output is always packed ``bgr8``.
         area: ``(x, y, width, height)`` in frame pixels that the map covers.
         map_size: ``(height, width)`` of the map.
-        low: map values up to this leave the frame as it is; the pixel threshold, by custom.
-        high: map value of full heat.
-        opacity: share of the heat colour at full heat, 0 to 1.
+        threshold: the pixel threshold, in the map's units.
         pitch: bytes from a row of the frame to the next; default :func:`default_pitch`.
 
     Raises:
@@ -238,12 +237,18 @@ def plan_overlay(
         "x": area[0], "y": area[1], "width": area[2], "height": area[3],
         "map_height": map_size[0], "map_width": map_size[1],
         "channels": FORMATS[pixel_format].channels, "order": FORMATS[pixel_format].order,
-        "low": low, "high": max(high, np.nextafter(np.float32(low), np.float32(np.inf))), "opacity": opacity,
+        "threshold": max(threshold, float(np.finfo(np.float32).tiny)), "octaves": OCTAVES, "opacity": OPACITY,
     }  # fmt: skip
     _fill(args, values)
+    colours = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_TURBO).tobytes()
+    buffers = {
+        "frame": pitch * height,
+        "output": output_pitch * height,
+        "map": 4 * map_size[0] * map_size[1],
+        "colours": len(colours),
+    }
     grid = (-(-width // OVERLAY_THREADS), height, 1)
-    buffers = {"frame": pitch * height, "output": output_pitch * height, "map": 4 * map_size[0] * map_size[1]}
-    return Launch("overlay", "overlay.cu", grid, (OVERLAY_THREADS, 1, 1), args, buffers)
+    return Launch("overlay", "overlay.cu", grid, (OVERLAY_THREADS, 1, 1), args, buffers, {"colours": colours})
 
 
 def round_down(values: Sequence[float]) -> NDArray[np.float32]:

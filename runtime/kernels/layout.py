@@ -99,6 +99,7 @@ OVERLAY_ARGS = np.dtype(
         ("frame", "u8"),  # packed 8-bit frame
         ("output", "u8"),  # packed 8-bit BGR of the same size; may be the frame itself when that is bgr8
         ("map", "u8"),  # (map_height, map_width) float32
+        ("colours", "u8"),  # Launch.constants["colours"]: 256 of 3 bytes, BGR
         ("frame_pitch", "i4"),
         ("output_pitch", "i4"),
         ("frame_height", "i4"),
@@ -111,9 +112,9 @@ OVERLAY_ARGS = np.dtype(
         ("map_width", "i4"),
         ("channels", "i4"),
         ("order", "i4"),  # 1 when red comes first in the frame
-        ("low", "f4"),  # map values up to this leave the frame as it is
-        ("high", "f4"),  # map value of full heat
-        ("opacity", "f4"),  # share of the heat colour at full heat
+        ("threshold", "f4"),  # of the map; the middle of the colours
+        ("octaves", "f4"),  # doublings from the middle to the last colour
+        ("opacity", "f4"),  # share of the colour where it is strongest
     ],
     align=True,
 )

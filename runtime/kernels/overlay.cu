@@ -1,5 +1,5 @@
-// The map over the frame, for people: yellow where it just passes `low`, red from `high` on, blended into the pixels.
-// A launch of its own, made only when somebody looks; it never delays a verdict.
+// The map over the frame, for people. The definition is edgeirf.runtime.overlay, boxes excepted. A launch of its own,
+// made only when somebody looks; it never delays a verdict.
 //
 // Grid: (blocks of 256 pixels along x, rows).
 #include "structs.cuh"
@@ -30,8 +30,11 @@ __device__ inline float map_at(const OverlayArgs& args, int x, int y) {
   return above + (below - above) * down.share;
 }
 
-__device__ inline uint8 mix(uint32 pixel, float colour, float alpha) {
-  return static_cast<uint8>(rintf(pixel + alpha * (colour - pixel)));
+__device__ inline float unit(float value) { return fminf(fmaxf(value, 0.0f), 1.0f); }
+
+__device__ inline uint8 mix(uint32 pixel, uint32 colour, float opacity) {
+  const float below = static_cast<float>(pixel), above = static_cast<float>(colour);
+  return static_cast<uint8>(rintf(below + opacity * (above - below)));
 }
 
 extern "C" __global__ void __launch_bounds__(kOverlayThreads) overlay(OverlayArgs args) {
@@ -42,15 +45,17 @@ extern "C" __global__ void __launch_bounds__(kOverlayThreads) overlay(OverlayArg
   const uint32 first = load_once(from), green = colour ? load_once(from + 1) : first;
   const uint32 third = colour ? load_once(from + 2) : first;
   const uint32 blue = args.order ? third : first, red = args.order ? first : third;
+
   const int column = x - args.x, row = y - args.y;
-  float alpha = 0.0f, heat = 0.0f;
-  if (column >= 0 && column < args.width && row >= 0 && row < args.height) {
-    const float value = map_at(args, column, row);
-    heat = fminf((value - args.low) / (args.high - args.low), 1.0f);
-    alpha = value > args.low ? args.opacity * (0.5f + 0.5f * heat) : 0.0f;
-  }
+  const bool inside = column >= 0 && column < args.width && row >= 0 && row < args.height;
+  const float value = inside ? map_at(args, column, row) : 0.0f;
+  const float doublings = log2f(fmaxf(value, 1.17549435e-38f) / args.threshold);
+  const int level = static_cast<int>(rintf(255.0f * unit(0.5f + doublings / (2.0f * args.octaves))));
+  const float opacity = args.opacity * unit(doublings + 0.5f);
+
+  const uint8* heat = args.colours + 3 * level;
   uint8* to = args.output + static_cast<uint64>(y) * args.output_pitch + 3 * x;
-  store(to, mix(blue, 0.0f, alpha));
-  store(to + 1, mix(green, 255.0f * (1.0f - heat), alpha));
-  store(to + 2, mix(red, 255.0f, alpha));
+  store(to, mix(blue, load_constant(heat), opacity));
+  store(to + 1, mix(green, load_constant(heat + 1), opacity));
+  store(to + 2, mix(red, load_constant(heat + 2), opacity));
 }

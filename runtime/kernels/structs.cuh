@@ -37,12 +37,13 @@ struct OverlayArgs {
   const uint8* frame;
   uint8* output;
   const float* map;
+  const uint8* colours;
   int frame_pitch, output_pitch;
   int frame_height, frame_width;
   int x, y, width, height;
   int map_height, map_width;
   int channels, order;
-  float low, high, opacity;
+  float threshold, octaves, opacity;
 };
 
 struct Region {
