@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgeirf.runtime.scoring import (
+    _product,
     density,
     find_regions,
     latent_statistics,
@@ -66,6 +67,14 @@ def test_smooth_upsample_is_the_same_along_both_sides(shape: tuple[int, int], si
     smooth = smooth_upsample(grid, size, 2.0)
     assert smooth.dtype == np.float32
     np.testing.assert_allclose(smooth, naive, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize(("rows", "inner", "columns"), [(1, 1, 1), (255, 16, 257), (512, 33, 511), (96, 64, 9000)])
+def test_a_product_in_blocks_is_the_product(rows: int, inner: int, columns: int) -> None:
+    rng = np.random.default_rng(rows)
+    left, right = (rng.random(shape, dtype=np.float32) for shape in ((rows, inner), (columns, inner)))
+    expected = left.astype(np.float64) @ right.T.astype(np.float64)
+    np.testing.assert_allclose(_product(left, right.T), expected, rtol=1e-6)
 
 
 def test_a_constant_map_stays_constant_to_the_edge() -> None:
