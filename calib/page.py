@@ -54,7 +54,7 @@ th:first-child, td:first-child { text-align: left; padding-left: 0; }
 .panel img { width: 100%; display: block; border-radius: 4px; background: #000; aspect-ratio: 1; object-fit: contain; }
 .panel figcaption { margin-top: 8px; display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 16px; }
 .panel figcaption b { color: var(--text); font-weight: 600; overflow-wrap: anywhere; }
-.scale { display: flex; align-items: center; gap: 12px; font-size: 0.9rem; color: var(--soft); margin-top: 6px; }
+.scale { display: flex; align-items: center; gap: 12px; font-size: 0.9rem; color: var(--soft); margin-top: 30px; }
 .scale i { display: block; width: 230px; height: 14px; border-radius: 3px; background: linear-gradient(90deg, $turbo); }
 footer { margin-top: 56px; border-top: 1px solid var(--line); padding-top: 16px; font-size: 0.9rem; }
 svg text { fill: var(--soft); font: 14px system-ui, sans-serif; }

@@ -15,7 +15,7 @@ from edgeirf.calib.evaluation import Evaluation
 from edgeirf.calib.metrics import roc
 from edgeirf.calib.page import PAGE
 from edgeirf.calib.pictures import Panel, galleries, render
-from edgeirf.calib.wording import counted, figure, percent, remarks
+from edgeirf.calib.wording import counted, date, figure, percent, remarks, titles
 from edgeirf.files import write_text
 from edgeirf.runtime.detector import Detector
 from edgeirf.runtime.overlay import OCTAVES
@@ -26,7 +26,7 @@ DEFINITIONS = """\
 AUROC: chance that a defect scores higher than a good part. AP: average precision. F1-max: best F1 over all thresholds.
 Pixel figures compare maps and masks at the resolution of the frame, inside the region of interest; AUPRO is the mean
 overlap with each defective region up to 30 % false-positive pixels, divided by 0.3. None of these uses the threshold;
-false rejects and misses do. "At most": exact upper bound of the true rate at 95 % confidence (Clopper-Pearson).
+false rejects and misses do. At most, \u2264: exact upper bound of the true rate at 95 % confidence (Clopper-Pearson).
 p: share of good parts expected to score at least this high."""
 
 
@@ -41,12 +41,14 @@ def write_report(path: str | os.PathLike[str], results: Sequence[Result]) -> Non
 
 def report(results: Sequence[Result]) -> str:
     """The page; each evaluation comes with the detector that made it, which draws the pictures."""
-    first = results[0][0]
-    names = ", ".join(evaluation.bundle.name for evaluation, _ in results)
-    body = [f"<h1>{escape(names)}</h1>", f'<p class="soft">on {escape(str(first.folder))}</p>']
+    evaluations = [evaluation for evaluation, _ in results]
+    names = ", ".join(dict.fromkeys(evaluation.bundle.name for evaluation in evaluations))
+    body = [f"<h1>{escape(names)}</h1>"]
     if len(results) > 1:
-        body.append(_comparison([evaluation for evaluation, _ in results]))
-    body += [section(evaluation, detector, headed=len(results) > 1) for evaluation, detector in results]
+        body.append(_comparison(evaluations))
+    for (evaluation, detector), title in zip(results, titles(evaluations), strict=True):
+        body.append(f"<h2>{escape(title)}</h2>" if len(results) > 1 else "")
+        body.append(section(evaluation, detector))
     body.append(f"<footer><p>{escape(DEFINITIONS)}</p><p>edgeirf {edgeirf.__version__}</p></footer>")
     return PAGE.substitute(
         title=escape(f"{names}: edgeirf evaluation"),
@@ -56,15 +58,14 @@ def report(results: Sequence[Result]) -> str:
     )
 
 
-def section(evaluation: Evaluation, detector: Detector, *, headed: bool) -> str:
+def section(evaluation: Evaluation, detector: Detector) -> str:
     """Everything about one bundle."""
-    parts = [f"<h2>{escape(evaluation.bundle.name)}</h2>"] if headed else []
     made = detector.bundle.manifest
-    parts.append(
-        f'<p class="soft">{escape(evaluation.model)}, made {escape(made.created)}. {escape(evaluation.method)}, '
-        f"{escape(evaluation.precision)}, backbone {escape(made.method.backbone)}, product "
-        f"{escape(evaluation.product)}. Threshold from {evaluation.held_out} held-out good parts.</p>"
-    )
+    parts = [
+        f'<p class="soft">On {escape(str(evaluation.folder))}. {escape(evaluation.model)}, made '
+        f"{escape(date(made.created))}: {escape(evaluation.method)}, {escape(evaluation.precision)}, backbone "
+        f"{escape(made.method.backbone)}, product {escape(evaluation.product)}.</p>"
+    ]
     parts += [f"<p>{escape(line)}</p>" for line in remarks(evaluation)]
     parts += [_keys(evaluation), _plots(evaluation, detector)]
     if evaluation.per_defect:
@@ -81,12 +82,14 @@ def _keys(evaluation: Evaluation) -> str:
         cards.append(_key("pixel AUROC", figure(total.pixel.auroc), f"AP {figure(total.pixel.ap)}"))
         cards.append(_key("AUPRO", figure(total.aupro), "to 30 % false-positive pixels"))
     for label, count, promised in (
-        ("false rejects", evaluation.false_rejects, f"promised at most {percent(evaluation.false_reject_rate)}"),
+        ("false rejects", evaluation.false_rejects, f"promised: at most {percent(evaluation.false_reject_rate)}"),
         ("misses", total.misses, ""),
     ):
-        note = f"{percent(count.rate)}, at most {percent(count.at_most)}" if count.trials else "nothing to measure"
+        note = (
+            f"{percent(count.rate)}, true rate at most {percent(count.at_most)}" if count.trials else "none to measure"
+        )
         value = f"{count.events} of {count.trials}" if count.trials else "-"
-        cards.append(_key(label, value, ". ".join(filter(None, (note, promised)))))
+        cards.append(_key(label, value, "; ".join(filter(None, (note, promised)))))
     return f'<div class="keys">{"".join(cards)}</div>'
 
 
@@ -122,11 +125,11 @@ def _defects(evaluation: Evaluation) -> str:
 def _comparison(evaluations: Sequence[Evaluation]) -> str:
     heading = ("bundle", "method", "image AUROC", "AP", "F1-max", "pixel AUROC", "AP", "F1-max", "AUPRO", "missed")
     rows = []
-    for found in evaluations:
+    for found, title in zip(evaluations, titles(evaluations), strict=True):
         image, pixel = found.total.image, found.total.pixel
         values = (image.auroc, image.ap, image.f1max, pixel.auroc, pixel.ap, pixel.f1max, found.total.aupro)
         missed = f"{found.total.misses.events} of {found.total.misses.trials}"
-        rows.append([found.bundle.name, f"{found.method}, {found.precision}", *map(figure, values), missed])
+        rows.append([title, f"{found.method}, {found.precision}", *map(figure, values), missed])
     return _table(heading, rows)
 
 

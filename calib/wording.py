@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgeirf.calib.evaluation import Count, Evaluation
 
 
@@ -20,6 +22,19 @@ def percent(share: float | None) -> str:
 def counted(count: Count) -> str:
     """``1 of 20 (\u2264 21.6 %)``: measured, and what the true rate may be at 95 % confidence."""
     return f"{count.events} of {count.trials} (\u2264 {percent(count.at_most)})" if count.trials else "-"
+
+
+def date(text: str) -> str:
+    """``2026-01-01T12:00:00+00:00`` as ``2026-01-01 12:00 UTC``; other texts as they are."""
+    return f"{text[:10]} {text[11:16]} UTC" if text[10:11] == "T" and text[19:] in ("Z", "+00:00") else text
+
+
+def titles(evaluations: Sequence[Evaluation]) -> list[str]:
+    """A short name for each: the bundle's file, with the product where one file is there several times."""
+    names = [evaluation.bundle.name for evaluation in evaluations]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name} {evaluation.product}" for name, evaluation in zip(names, evaluations, strict=True)]
 
 
 def remarks(evaluation: Evaluation) -> list[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from edgeirf.bundle import Bundle
 from edgeirf.cli.console import console, progress_bar
 from edgeirf.errors import UsageError
 from edgeirf.files import write_text
@@ -34,23 +37,28 @@ def main(
     false_reject_rate: float = typer.Option(None, help="Another rate than the one chosen at export."),
     device: str = typer.Option("auto", help="Where to run the network, as in `edgeirf run`."),
 ) -> None:
-    """Measure bundles on labelled images: AUROC, AP, F1-max, AUPRO, false rejects, misses."""
+    """Measure bundles on labelled images: AUROC, AP, F1-max, AUPRO, false rejects, misses.
+
+    A unified bundle takes --product, or a DIR that holds one such folder for each of its products.
+    """
     from edgeirf.calib.evaluate import evaluate
     from edgeirf.calib.report import write_report
     from edgeirf.runtime.detector import load
 
     _check_outputs(json_file, report)
-    settings: Any = {"precision": precision, "product": product, "false_reject_rate": false_reject_rate}
     results: list[tuple[Evaluation, Detector]] = []
-    for path in bundles:
-        detector = load(path, device, **settings)
-        results.append((evaluate(detector, folder, _bar(path)), detector))
-    evaluations = [evaluation for evaluation, _ in results]
-    if json_file is not None:
-        _write_json(json_file, evaluations)
-    if report is not None:
-        with console.status("writing the report"):
-            write_report(report, results)
+    with ExitStack() as stack:
+        for path in bundles:
+            for name, place in _targets(path, product, folder):
+                opened = load(path, device, precision=precision, product=name, false_reject_rate=false_reject_rate)
+                detector = stack.enter_context(opened)
+                results.append((evaluate(detector, place, _bar(name or path.name)), detector))
+        evaluations = [evaluation for evaluation, _ in results]
+        if json_file is not None:
+            _write_json(json_file, evaluations)
+        if report is not None:
+            with console.status("writing the report"):
+                write_report(report, results)
     if str(json_file) != "-":
         show(evaluations)
         for written in filter(None, (json_file, report)):
@@ -62,17 +70,29 @@ def main(
         raise typer.Exit(1)
 
 
+def _targets(path: Path, product: str | None, folder: Path) -> list[tuple[str | None, Path]]:
+    """Product and folder of each evaluation of a bundle."""
+    products = Bundle.read(path).manifest.products
+    if product is None and len(products) > 1 and all((folder / name).is_dir() for name in products):
+        return [(name, folder / name) for name in products]
+    return [(product, folder)]
+
+
 def show(evaluations: Sequence[Evaluation]) -> None:
     """Prints the tables: all bundles side by side, then each one's defect types."""
-    from edgeirf.calib.wording import remarks
+    from edgeirf.calib.wording import remarks, titles
 
     output = Console(highlight=False)
     if not output.is_terminal:
         output.width = 200  # a pipe has no width to wrap at
     output.print(comparison(evaluations))
-    for evaluation in evaluations:
+    for path in dict.fromkeys(evaluation.bundle for evaluation in evaluations):
+        products = [evaluation for evaluation in evaluations if evaluation.bundle == path]
+        if len(products) > 1:
+            output.print(f"\n{path.name}, {means(products)}", markup=False)
+    for evaluation, title in zip(evaluations, titles(evaluations), strict=True):
         if evaluation.per_defect:
-            output.print(defect_table(evaluation))
+            output.print(defect_table(evaluation, title))
         for line in remarks(evaluation):
             output.print(line, markup=False)
     output.print("\u2264 after a count: exact upper bound of the true rate at 95 % confidence.", style="dim")
@@ -80,13 +100,14 @@ def show(evaluations: Sequence[Evaluation]) -> None:
 
 def comparison(evaluations: Sequence[Evaluation]) -> Table:
     """One column a bundle."""
-    from edgeirf.calib.wording import counted, figure, percent
+    from edgeirf.calib.wording import counted, figure, percent, titles
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(str(evaluations[0].folder), style="dim", no_wrap=True)
-    for evaluation in evaluations:
-        table.add_column(evaluation.bundle.name)
+    table.add_column(style="dim", no_wrap=True)
+    for title in titles(evaluations):
+        table.add_column(Text(title), overflow="fold")
     rows: list[tuple[str, list[str]]] = [
+        ("data", [str(e.folder) for e in evaluations]),
         ("model", [e.model for e in evaluations]),
         ("method", [f"{e.method}, {e.precision}" for e in evaluations]),
         ("product", [e.product for e in evaluations]),
@@ -95,9 +116,9 @@ def comparison(evaluations: Sequence[Evaluation]) -> Table:
     for kind in ("image", "pixel"):
         for name, label in (("auroc", "AUROC"), ("ap", "AP"), ("f1max", "F1-max")):
             values = [figure(getattr(getattr(e.total, kind), name)) for e in evaluations]
-            rows.append((f"{kind} {label}", [f"[bold]{value}[/]" for value in values]))
+            rows.append((f"{kind} {label}", values))
     rows += [
-        ("AUPRO to 30 % FPR", [f"[bold]{figure(e.total.aupro)}[/]" for e in evaluations]),
+        ("AUPRO to 30 % FPR", [figure(e.total.aupro) for e in evaluations]),
         ("threshold", [f"{e.threshold:.4g}" for e in evaluations]),
         ("held-out parts behind it", [str(e.held_out) for e in evaluations]),
         ("false rejects promised", [f"\u2264 {percent(e.false_reject_rate)}" for e in evaluations]),
@@ -105,23 +126,35 @@ def comparison(evaluations: Sequence[Evaluation]) -> Table:
         ("misses", [counted(e.total.misses) for e in evaluations]),
     ]
     for label, cells in rows:
-        table.add_row(label, *cells)
+        table.add_row(label, *map(Text, cells), style="bold" if label.split()[0] in ("image", "pixel", "AUPRO") else "")
     return table
 
 
-def defect_table(evaluation: Evaluation) -> Table:
+def means(evaluations: Sequence[Evaluation]) -> str:
+    """The mean over products, as papers give it for unified models."""
+    from edgeirf.calib.wording import figure
+
+    found = [evaluation.total.to_json() for evaluation in evaluations]
+    parts = []
+    for key in ("image_auroc", "pixel_auroc", "aupro"):
+        values = [entry[key] for entry in found if entry[key] is not None]
+        if values:
+            parts.append(f"{key.replace('_', ' ')} {figure(sum(values) / len(values))}")
+    return f"mean over {len(found)} products: {', '.join(parts)}"
+
+
+def defect_table(evaluation: Evaluation, title: str) -> Table:
     """One row a defect type."""
-    from edgeirf.calib.wording import counted, figure
+    from edgeirf.calib.wording import figure
 
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="")
-    table.title = f"\n{evaluation.bundle.name} by defect"
-    for heading, justify in (("defect", "left"), ("missed", "left"), ("image AUROC", "right"), ("AP", "right")):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    for heading in ("pixel AUROC", "AP", "AUPRO"):
+    table.title = Text(f"\n{title} by defect")
+    table.add_column("defect", overflow="fold")
+    for heading in ("missed", "image AUROC", "AP", "pixel AUROC", "AP", "AUPRO"):
         table.add_column(heading, justify="right")
     for name, found in evaluation.per_defect.items():
         values = (found.image.auroc, found.image.ap, found.pixel.auroc, found.pixel.ap, found.aupro)
-        table.add_row(name, counted(found.misses), *map(figure, values))
+        table.add_row(Text(name), f"{found.misses.events} of {found.misses.trials}", *map(figure, values))
     return table
 
 
@@ -144,9 +177,9 @@ def _write_json(path: Path, evaluations: Sequence[Evaluation]) -> None:
         write_text(path, text)
 
 
-def _bar(path: Path) -> Any:
+def _bar(description: str) -> Any:
     def track(samples: Sequence[Any]) -> Iterable[Any]:
         with progress_bar() as bar:
-            yield from bar.track(samples, description=path.name)
+            yield from bar.track(samples, description=description)
 
     return track

@@ -47,6 +47,8 @@ def main(
 
 def describe(bundle: Bundle) -> Iterator[tuple[str, str]]:
     """Label and text of every fact that is not in a table."""
+    from edgeirf.calib.wording import date
+
     manifest = bundle.manifest
     size = bundle.path.stat().st_size
     yield "file", f"{bundle.path}, {megabytes(size)}, SHA-256 {bundle.digest[:12]}... (schema {manifest.schema})"
@@ -193,8 +195,3 @@ def _value(value: Any) -> str:
 def megabytes(size: int) -> str:
     """``5.2 MB``."""
     return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
-
-
-def date(text: str) -> str:
-    """``2026-01-01T12:00:00+00:00`` as ``2026-01-01 12:00 UTC``; other texts as they are."""
-    return f"{text[:10]} {text[11:16]} UTC" if text[10:11] == "T" and text[19:] in ("Z", "+00:00") else text

@@ -16,13 +16,23 @@ def test_table(edgeirf_command: Command, tiny_path: Path, labelled: MakeFolder) 
     root = labelled()
     code, out, err = edgeirf_command("eval", tiny_path, root)
     assert (code, err) == (0, "")
-    rows = {line[: len(str(root))].strip(): line[len(str(root)) :].strip() for line in out.splitlines()}
-    assert rows[str(root)] == "tiny.irf"
+    start = out.splitlines()[0].index("tiny.irf")
+    rows = {line[:start].strip(): line[start:].strip() for line in out.splitlines()}
+    assert rows["data"] == str(root)
     assert rows["image AUROC"] == "1.0000"
     assert rows["images"] == "6 good, 6 defective"
     assert rows["misses"] == "0 of 6 (\u2264 39.3 %)"
     assert rows["false rejects promised"] == "\u2264 1 %"
-    assert any(line.startswith("hole") for line in out.splitlines())
+    assert [line.split()[:4] for line in out.splitlines() if line.startswith("hole")] == [["hole", "0", "of", "2"]]
+
+
+def test_names_are_not_markup(edgeirf_command: Command, tiny_path: Path, labelled: MakeFolder, tmp_path: Path) -> None:
+    root = labelled()
+    (root / "test" / "hole").rename(root / "test" / "[red]hole")
+    path = shutil.copy(tiny_path, tmp_path / "[bold]x.irf")
+    out = edgeirf_command("eval", path, root).out
+    assert "[red]hole" in out
+    assert "[bold]x.irf" in out.splitlines()[0]
 
 
 def test_several_bundles_side_by_side(
@@ -31,7 +41,8 @@ def test_several_bundles_side_by_side(
     paths = [tiny_bundle(tmp_path / f"{name}.irf", name=name, held_out=count) for name, count in (("a", 20), ("b", 60))]
     root = labelled()
     out = edgeirf_command("eval", *paths, root, "--json", tmp_path / "x.json", "--report", tmp_path / "x.html").out
-    assert out.splitlines()[0].split() == [str(root), "a.irf", "b.irf"]
+    assert out.splitlines()[0].split() == ["a.irf", "b.irf"]
+    assert "mean over" not in out
     assert "b.irf by defect" in out
     found = json.loads((tmp_path / "x.json").read_text())
     assert [entry["bundle"] for entry in found] == [str(path) for path in paths]
@@ -67,6 +78,22 @@ def test_a_product_must_be_chosen(
     assert "choose one with --product: nut, bolt" in err
     found = json.loads(edgeirf_command("eval", path, root, "--product", "bolt", "--json", "-").out)
     assert found["product"] == "bolt"
+
+
+def test_all_products_of_a_unified_bundle(
+    edgeirf_command: Command, tiny_bundle: Any, labelled: MakeFolder, tmp_path: Path
+) -> None:
+    path, root = tiny_bundle(tmp_path / "u.irf", products=("nut", "bolt")), labelled()
+    for product in ("nut", "bolt"):
+        shutil.copytree(root, tmp_path / "all" / product)
+    code, out, _ = edgeirf_command(
+        "eval", path, tmp_path / "all", "--json", tmp_path / "x.json", "--report", tmp_path / "x.html"
+    )
+    assert code == 0
+    assert out.splitlines()[0].split() == ["u.irf", "nut", "u.irf", "bolt"]
+    assert "u.irf, mean over 2 products: image auroc 1.0000" in out
+    assert [entry["product"] for entry in json.loads((tmp_path / "x.json").read_text())] == ["nut", "bolt"]
+    assert "<h2>u.irf bolt</h2>" in (tmp_path / "x.html").read_text()
 
 
 @pytest.mark.parametrize(

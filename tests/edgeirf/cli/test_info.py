@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edgeirf.bundle import Bundle, write
-from edgeirf.cli.info import date, megabytes, threshold
+from edgeirf.cli.info import megabytes, threshold
 from edgeirf.conformal import Calibration
 from edgeirf.manifest import Method
 from edgeirf.settings import Preprocess, Scoring
@@ -128,16 +128,3 @@ def test_no_bundle(edgeirf_command: Callable[..., Any], tmp_path: Path, content:
 @pytest.mark.parametrize(("size", "text"), [(999, "1.0 kB"), (148_396, "0.1 MB"), (5_250_000, "5.2 MB")])
 def test_sizes(size: int, text: str) -> None:
     assert megabytes(size) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("2026-01-01T12:34:56+00:00", "2026-01-01 12:34 UTC"),
-        ("2026-01-01T12:34:56Z", "2026-01-01 12:34 UTC"),
-        ("2026-01-01T12:34:56+02:00", "2026-01-01T12:34:56+02:00"),
-        ("yesterday", "yesterday"),
-    ],
-)
-def test_dates(text: str, shown: str) -> None:
-    assert date(text) == shown
