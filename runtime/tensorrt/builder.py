@@ -97,7 +97,7 @@ def parse(library: Library, builder: trt.Builder, graph: bytes) -> tuple[trt.INe
         BackendError: an operator TensorRT does not know, or inputs and outputs other than ``image`` and ``field``.
     """
     kinds = library.trt.NetworkDefinitionCreationFlag
-    # Always strong in TensorRT 12 on, where the flag may go the way of EXPLICIT_BATCH.
+    # TensorRT 11 dropped the flag EXPLICIT_BATCH once nothing else was left; this one may follow.
     flags = 1 << int(kinds.STRONGLY_TYPED) if hasattr(kinds, "STRONGLY_TYPED") else 0
     network: trt.INetworkDefinition = builder.create_network(flags)
     parser: trt.OnnxParser = library.trt.OnnxParser(network, library.logger)

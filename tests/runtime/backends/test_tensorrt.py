@@ -258,6 +258,17 @@ def test_auto_says_why_a_gpu_idles(
         open_model(many, "tensorrt")
 
 
+def test_a_cache_others_can_write_to_is_not_used(
+    installed: Any, many: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache" / "engines").mkdir(parents=True)
+    (tmp_path / "cache" / "engines").chmod(0o777)
+    monkeypatch.setattr(backends, "gpu_present", lambda: True)
+    assert open_model(many, "auto").backend.name == "onnxruntime"
+    assert "TensorRT is not used: others can write to" in caplog.text
+    assert installed.device.closed
+
+
 def test_auto_runs_a_precision_only_onnx_runtime_has(installed: Any, many: Bundle, tmp_path: Path) -> None:
     models = dict(many.manifest.models)
     models["int8"] = replace(models["int8"], family="onnxruntime", file="model.fp32.onnx")

@@ -1,0 +1,68 @@
+"""What TensorRT-RTX makes of the network that edgeirf really exports: the default preset with random weights."""
+
+from __future__ import annotations
+
+import onnx
+import pytest
+import torch
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from edgeirf.errors import BackendError
+from edgeirf.export.graph import IrfGraph
+from edgeirf.export.onnx_graph import to_onnx
+from edgeirf.runtime.tensorrt import library
+from edgeirf.runtime.tensorrt.builder import EngineSpec, build
+from edgeirf.runtime.tensorrt.library import Library
+from edgeirf.trainers.features import FeatureExtractor
+from edgeirf.trainers.noise_net import PRESETS, NoiseNet
+from edgeirf.trainers.pretrained import load_backbone
+
+SIZE = (64, 64)
+TARGETS = ("SM86", "SM89", "SM120")
+
+
+@pytest.fixture(scope="module")
+def rtx() -> Library:
+    try:
+        return library.load("tensorrt_rtx")
+    except BackendError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def exported() -> bytes:
+    """The FP32 graph; what training starts at zero is made random, or folding would leave nothing to compute."""
+    torch.manual_seed(0)
+    extractor = FeatureExtractor(load_backbone("lite0"), SIZE)
+    net = NoiseNet(PRESETS["small"], extractor.channels, extractor.grid)
+    for parameter in net.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.02)
+    return to_onnx(IrfGraph(extractor.eval(), net.eval(), 100), SIZE)
+
+
+@pytest.fixture(scope="module")
+def half(exported: bytes) -> bytes:
+    """The plainest conversion to FP16, without islands."""
+    converted = convert_float_to_float16(onnx.load_from_string(exported), keep_io_types=True)
+    return bytes(converted.SerializeToString())
+
+
+def products(graph: bytes) -> set[str]:
+    """Names of the nodes that multiply matrices."""
+    nodes = onnx.load_from_string(graph).graph.node
+    return {node.name for node in nodes if node.op_type in ("Conv", "MatMul", "Gemm")}
+
+
+def test_every_product_of_the_fp32_graph_is_accounted_for(rtx: Library, exported: bytes) -> None:
+    report = build(rtx, exported, EngineSpec(2, SIZE, TARGETS)).fusion
+    assert {product.node for product in report.products} == products(exported)
+    assert len([product for product in report.products if product.operation == "convolution"]) == 36
+    assert report.outside("Float") == (), report.summary("Float")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_all_of_the_fp16_graph_is_computed_in_half(rtx: Library, half: bytes, target: str) -> None:
+    report = build(rtx, half, EngineSpec(2, SIZE, (target,))).fusion
+    assert {product.node for product in report.products} == products(half)
+    assert report.outside("Half") == (), report.summary("Half")
