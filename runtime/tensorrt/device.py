@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeirf.errors import BackendError
+from edgeirf.errors import BackendError
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.cuda.errors import reported
 
@@ -64,7 +65,7 @@ class Device(Protocol):
         ...
 
     def close(self) -> None:
-        """Frees memory, stream and context."""
+        """Frees memory, stream and context; may be called twice."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeirf.errors import BackendError
 from edgeirf.runtime.tensorrt.builder import INPUT, OUTPUT, EngineSpec
@@ -39,12 +39,14 @@ class TensorRTEngine:
         engine: trt.ICudaEngine | None = runtime.deserialize_cuda_engine(plan)
         if engine is None:
             raise BackendError(f"{library.label} does not take the engine: {first_error(library.logger)}")
-        self._runtime, self._engine = runtime, engine  # the engine needs its runtime as long as it lives
+        self._runtime: Any = runtime  # the engine needs it as long as it lives
+        self._engine: Any = engine
+        self._kernels: Any = None
         self._check_tensors(engine)
         context: trt.IExecutionContext | None = self._create_context(engine, kernels)
         if context is None or not context.set_input_shape(INPUT, spec.shape):
             raise BackendError(f"{library.label} cannot run the engine: {first_error(library.logger)}")
-        self._context = context
+        self._context: Any = context
         self.input_shape = spec.shape
         self.output_shape = tuple(int(side) for side in context.get_tensor_shape(OUTPUT))
 
@@ -81,11 +83,10 @@ class TensorRTEngine:
         return bytes(memoryview(cache.serialize()))
 
     def close(self) -> None:
-        """Frees context, engine and runtime, in that order; the device must be current."""
-        del self._context, self._kernels, self._engine, self._runtime
+        """Frees context, engine and runtime, in that order; the device must be current. May be called twice."""
+        self._context = self._kernels = self._engine = self._runtime = None
 
     def _create_context(self, engine: trt.ICudaEngine, kernels: bytes) -> trt.IExecutionContext | None:
-        self._kernels = None
         if self._library.flavour != "tensorrt_rtx":
             return engine.create_execution_context()
         config: trt.IRuntimeConfig = engine.create_runtime_config()
