@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeirf.errors import BackendError
-from edgeirf.errors import BackendError
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.cuda.errors import reported
 
@@ -119,6 +118,8 @@ class CudaDevice:
 
     def close(self) -> None:
         """See :class:`Device`."""
+        if self._stream is None:
+            return
         with suppress(BackendError), self.active():
             self.synchronise()
             for block in self._memory:
