@@ -21,7 +21,7 @@ SIDE = 340
 """Longest side of a picture, pixels."""
 WRONG = 8
 """At most this many false rejects and as many misses are shown."""
-RIGHT = 3
+RIGHT = 4
 """So many of the parts closest to the threshold are shown where none is wrong, and of the highest scores."""
 
 Image = NDArray[np.uint8]
