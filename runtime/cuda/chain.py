@@ -23,7 +23,7 @@ from edgeirf.runtime.cuda.geometry import Geometry
 from edgeirf.runtime.cuda.keepwarm import KeepWarm
 from edgeirf.runtime.cuda.maps import DeviceMap
 from edgeirf.runtime.cuda.modules import Kernels
-from edgeirf.runtime.cuda.recording import Engine
+from edgeirf.runtime.cuda.recording import STAGES, Engine
 from edgeirf.runtime.cuda.slot import Slot
 from edgeirf.runtime.kernels import RECORD_BYTES, missing_regions, plan_postprocess, plan_preprocess, read_result
 from edgeirf.runtime.preprocess import Pixels, check_frame
@@ -151,6 +151,32 @@ class CudaChain:
             flight.slot.done.synchronize()
             return self._finish(flight)
 
+    def time_stages(self, frame: Pixels, pixel_threshold: float) -> dict[str, float]:
+        """Milliseconds that each of :data:`STAGES` takes on the GPU, queued one by one: for benchmarks.
+
+        Raises:
+            FrameError, UsageError, BackendError: as :meth:`inspect`.
+        """
+        with self._lock, self._working("timing a frame"):
+            if self._in_flight:
+                raise UsageError("frames are in flight: take result() of each first")
+            recording = self._stage(frame, pixel_threshold).slot.recording
+            assert recording is not None  # noqa: S101
+            events = [self._context.driver.Event() for _ in range(len(STAGES) + 1)]
+            events[0].record(self._compute)
+            for stage, event in zip(STAGES, events[1:], strict=True):
+                recording.run(stage, self._compute)
+                event.record(self._compute)
+            self._launched += 1
+            self._compute.synchronize()
+            return {stage: float(events[i + 1].time_since(events[i])) for i, stage in enumerate(STAGES)}
+
+    def memory(self) -> tuple[int, int]:
+        """Bytes of the GPU's memory that are free, and that it has."""
+        with self._lock, self._working("asking for memory"):
+            free, total = self._context.driver.mem_get_info()
+            return int(free), int(total)
+
     def tick(self) -> bool:
         """Replays the last frame to keep the clocks up; does nothing while frames are inspected.
 
@@ -271,7 +297,7 @@ class CudaChain:
         if result.sequence != slot.sequence:
             raise BackendError("the GPU gave the result of another frame: load the model again, and report it")
         stages = {
-            "upload": (flight.staged - flight.begun) * 1e3,
+            "copy": (flight.staged - flight.begun) * 1e3,
             "gpu": (perf_counter() - flight.staged) * 1e3,
         }
         if missing_regions(data):

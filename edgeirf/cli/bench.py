@@ -1,0 +1,93 @@
+"""``edgeirf bench``: how fast a bundle is here, and how fast it could be elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from edgeirf.bundle import Bundle
+from edgeirf.cli.console import console, engine_progress
+from edgeirf.errors import BackendError, UsageError
+from edgeirf.files import write_text
+
+NAME = "bench"
+
+
+def main(
+    path: Path = typer.Argument(..., metavar="BUNDLE", help="The .irf file."),
+    device: str = typer.Option(None, help="Only cpu, cuda or tensorrt; default: all that this machine has."),
+    precision: str = typer.Option(None, help="Only fp32, fp16 or int8; default: all."),
+    size: str = typer.Option(None, metavar="WxH", help="Pixels of the camera; default: the region of interest."),
+    frames: int = typer.Option(500, min=1, help="Frames that follow each other at once."),
+    seconds: float = typer.Option(20.0, min=0.1, help="At most this long for them."),
+    triggered: int = typer.Option(50, min=0, help="Frames that come one by one, after an idle gap."),
+    interval_ms: float = typer.Option(200.0, min=1.0, help="From one of those to the next."),
+    deadline_ms: float = typer.Option(100.0, min=0.001, help="A later verdict counts as a miss."),
+    threads: int = typer.Option(None, min=1, max=256, help="CPU threads; default: all cores, at most 8."),
+    json_file: Path = typer.Option(None, "--json", metavar="FILE", help="Write everything as JSON."),
+    plot: Path = typer.Option(None, metavar="FILE.svg", help="Write a picture of the latencies."),
+    roofline: str = typer.Option(None, metavar="GPU", help="Compute a bound for a GPU, or for all; measure nothing."),
+) -> None:
+    """Measure latency by stage, throughput, memory and energy, for every back end and precision of this machine.
+
+    Exit code 1 says that a back end which was found did not run.
+    """
+    bundle = Bundle.read(path)
+    if roofline is not None:
+        return show_roofline(bundle, roofline, json_file)
+    from edgeirf.runtime.bench import Workload, find_targets, measure, report
+    from edgeirf.runtime.bench import plot as drawing
+    from edgeirf.runtime.bench.frames import golden_frames
+
+    images = golden_frames(bundle, parse_size(size))
+    work = Workload(images, frames, seconds, triggered, interval_ms / 1e3, deadline_ms, threads)
+    measured = []
+    for target in find_targets(bundle, device, precision):
+        console.print(f"measuring {target.backend} {target.model} ...", style="dim")
+        with engine_progress() as progress:
+            measured.append(measure(bundle, target, work, progress))
+    height, width = images[0].shape[:2]
+    typer.echo(
+        f"{bundle.label}, {width}x{height} pixels, deadline {deadline_ms:g} ms, on {report.machine()['processor']}"
+    )
+    for line in report.lines(work, measured):
+        typer.echo(line)
+    if json_file is not None:
+        write_text(json_file, json.dumps(report.to_json(bundle, work, measured), indent=1) + "\n")
+    if plot is not None:
+        write_text(plot, drawing.svg(f"{bundle.label}, {width}x{height} pixels", measured, deadline_ms))
+    failed = [one for one in measured if one.error is not None]
+    if failed:
+        raise BackendError(f"{len(failed)} of {len(measured)} did not run")
+    return None
+
+
+def show_roofline(bundle: Bundle, name: str, json_file: Path | None) -> None:
+    """Prints the bound of the FP32 graph's arithmetic on GPUs that need not be here."""
+    from edgeirf.runtime.bench import flops, roofline
+
+    gpus, settings = roofline.choose(name), bundle.manifest.preprocess
+    shape = (settings.tiles[0] * settings.tiles[1], 3, *settings.size)
+    cost = flops.count(bundle.member(bundle.manifest.models["fp32"].file), shape)
+    for line in roofline.lines(bundle.label, cost, gpus):
+        typer.echo(line)
+    if json_file is not None:
+        result: dict[str, Any] = {"bundle": bundle.label, "roofline": roofline.to_json(cost, gpus)}
+        write_text(json_file, json.dumps(result, indent=1) + "\n")
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """``1280x1024`` as ``(height, width)``.
+
+    Raises:
+        UsageError: it is not two whole numbers.
+    """
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise UsageError(f"a size is WIDTHxHEIGHT in pixels, 1280x1024, not {text!r}")
+    return int(height), int(width)

@@ -1,0 +1,6 @@
+"""How fast a bundle is on this machine, and how fast it could be at best on others."""
+
+from edgeirf.runtime.bench.measure import Measurement, Workload, measure
+from edgeirf.runtime.bench.targets import Target, find_targets
+
+__all__ = ["Measurement", "Target", "Workload", "find_targets", "measure"]

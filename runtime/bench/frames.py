@@ -1,0 +1,44 @@
+"""Frames to measure with: good parts from the bundle itself, at the camera's size."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeirf.bundle import Bundle
+from edgeirf.errors import UsageError
+from edgeirf.runtime.preprocess import inspected_area
+
+
+def golden_frames(bundle: Bundle, size: tuple[int, int] | None = None) -> list[NDArray[np.uint8]]:
+    """The golden images as a camera would give them, ``(H, W, 3)`` BGR.
+
+    Args:
+        size: ``(height, width)`` of the camera; by default the smallest that covers the region of interest, or the
+            network's own input.
+
+    Raises:
+        UsageError: the size does not cover the region of interest.
+    """
+    settings = bundle.manifest.preprocess
+    rows, columns = settings.tiles
+    if size is None:
+        x, y, width, height = settings.roi or (0, 0, settings.size[1] * columns, settings.size[0] * rows)
+        size = (y + height, x + width)
+    if min(size) < 1 or max(size) > 65535:
+        raise UsageError(f"a camera has 1 to 65535 pixels a side, not {size[1]}x{size[0]}")
+    return [_place(image, size, bundle) for image in bundle.golden["images"]]
+
+
+def _place(tiles: NDArray[np.generic], size: tuple[int, int], bundle: Bundle) -> NDArray[np.uint8]:
+    settings = bundle.manifest.preprocess
+    frame = np.full((*size, 3), 128, np.uint8)
+    x, y, width, height = inspected_area(frame.shape, settings)
+    rows, columns = settings.tiles
+    _, h, w, _ = tiles.shape
+    white = 255.0 if tiles.dtype == np.uint8 else 2.0**settings.bits - 1
+    whole = tiles.reshape(rows, columns, h, w, 3).swapaxes(1, 2).reshape(rows * h, columns * w, 3)
+    pixels = (whole[..., ::-1].astype(np.float32) * (255.0 / white)).astype(np.uint8)
+    frame[y : y + height, x : x + width] = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    return frame
