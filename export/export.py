@@ -53,7 +53,7 @@ class Options:
     """
 
     method: Literal["irf", "invad"] = "irf"
-    t: int = 100
+    t: int = 200
     steps: int = 3
     gaussian: Fit = "full"
     false_reject_rate: float = 0.01

@@ -171,6 +171,8 @@ class ConvBlock(nn.Module):
         super().__init__()
         width = config.width
         self.depthwise = nn.Conv2d(width, width, 7, padding=3, groups=width)
+        with torch.no_grad():  # starts near the identity: a position's own features are most of what its noise hangs on
+            self.depthwise.weight[:, 0, 3, 3] += 1.0
         self.modulate = Modulation(width, 3)
         self.mlp = make_mlp(width, config.expansion)
 

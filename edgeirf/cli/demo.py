@@ -1,8 +1,109 @@
-"""placeholder."""
+"""``edgeirf demo``: the whole job on rendered parts, in a few minutes."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from edgeirf.cli.console import console, progress_bar, stop_on_signal
+from edgeirf.cli.train import need_torch, train_run
+from edgeirf.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeirf.runtime.detector import Detector
 
 NAME = "demo"
 
+GOOD_PARTS = 96
+STEPS = 200
+STREAM_FRAMES = 60
+STREAM = "test://?seed={seed}&defects=0.25&count={count}&size={size}"
 
-def main() -> None:
-    """Not there yet."""
-    raise SystemExit(2)
+
+def main(
+    output: Path = typer.Option(Path("edgeirf-demo"), "--output", "-o", help="Folder to make."),
+    seed: int = typer.Option(0, help="Other parts, other defects."),
+    size: int = typer.Option(480, min=256, max=1280, help="Pixels of a rendered frame's side."),
+) -> None:
+    """Render good parts, train, export, inspect a stream with defects, write a report. Needs no camera."""
+    need_torch()
+    from edgeirf.export.export import Options, export
+    from edgeirf.runtime.detector import load
+    from edgeirf.trainers.prepare import Recipe, prepare_run
+
+    if output.exists() and any(output.iterdir()):
+        raise UsageError(f"{output} is there already: remove it, or name another with --output")
+    parts, bundle, report = output / "parts", output / "flange.irf", output / "report.html"
+
+    _say(f"1/5 rendering {GOOD_PARTS} good parts to train on, and a test set with defects")
+    _render(parts, seed, size)
+    _say("2/5 training on the good parts")
+    recipe = Recipe(preset="nano", steps=STEPS, seed=seed)
+    run, _ = prepare_run(parts, output / "run", recipe)
+    train_run(run)
+    _say(f"3/5 exporting {bundle}")
+    export(run, bundle, Options(false_reject_rate=0.05))
+    with load(bundle) as detector:
+        _say("4/5 inspecting a stream of parts, a quarter of them with defects")
+        _inspect(detector, STREAM.format(seed=seed + 1, count=STREAM_FRAMES, size=size), output)
+        _say("5/5 measuring on the test set")
+        _measure(detector, parts, report)
+    typer.echo(f"report:   {report}   (open it in a browser)")
+    typer.echo(f"rejects:  {output / 'rejects'}   (frames and heat maps)")
+    typer.echo(f"verdicts: {output / 'verdicts.jsonl'}")
+    typer.echo(f"try:      edgeirf run --model {bundle} --camera 'test://?seed=9&defects=0.3&count=100'")
+
+
+def _say(line: str) -> None:
+    console.print(line, style="bold")
+
+
+def _render(folder: Path, seed: int, size: int) -> None:
+    from edgeirf.runtime.sources.synthetic_dataset import write_dataset
+
+    with progress_bar() as bar:
+        task = bar.add_task("rendering", total=None)
+        write_dataset(
+            folder,
+            train=GOOD_PARTS,
+            test_good=16,
+            test_defects=6,
+            seed=seed,
+            size=size,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def _inspect(detector: Detector, stream: str, output: Path) -> None:
+    from edgeirf.runtime.pipeline import run_pipeline
+    from edgeirf.runtime.sinks.jsonl import JsonLines
+    from edgeirf.runtime.sinks.rejects import RejectSaver
+    from edgeirf.runtime.sources.opening import open_source
+    from edgeirf.runtime.stats import Stats
+
+    source, stats = open_source(stream), Stats()
+    with ExitStack() as stack, stop_on_signal(source.stop) as stopped:
+        stack.callback(source.close)
+        sinks = [
+            JsonLines(str(output / "verdicts.jsonl")),
+            RejectSaver(str(output / "rejects"), detector.pixel_threshold),
+        ]
+        problem = run_pipeline(source, detector, sinks, stats)
+    if problem is not None:
+        raise problem
+    typer.echo(stats.line(source.dropped, stats.mean_rate))
+    if stopped():
+        raise typer.Exit(130)
+
+
+def _measure(detector: Detector, parts: Path, report: Path) -> None:
+    from edgeirf.calib.evaluate import evaluate
+    from edgeirf.calib.report import write_report
+    from edgeirf.cli.evaluate import show
+
+    evaluation = evaluate(detector, parts)
+    write_report(report, [(evaluation, detector)])
+    show([evaluation])

@@ -20,7 +20,7 @@ def main(
     folder: Path = typer.Argument(None, metavar="[RUN]", help="Trained run; default: the newest in runs/."),
     output: Path = typer.Option(None, "--output", "-o", help="Bundle to write; default <name of the run>.irf."),
     method: str = typer.Option("irf", help="irf: one step; invad: DDIM inversion in a few steps."),
-    t: int = typer.Option(100, help="Timestep of irf, 0..999."),
+    t: int = typer.Option(200, help="Timestep of irf, 0..999."),
     steps: int = typer.Option(3, help="Inversion steps of invad."),
     gaussian: str = typer.Option("full", help="Density of the normal field: standard, diagonal, full."),
     false_reject_rate: float = typer.Option(0.01, help="Share of good parts that may be rejected."),

@@ -39,7 +39,7 @@ def main(
     seed: int = typer.Option(0, help="The same seed, data and machine give the same model."),
 ) -> None:
     """Train on pictures of good parts."""
-    _need_torch()
+    need_torch()
     if (folder is None) == (resume is None):
         raise UsageError("name a folder of good parts, or an interrupted run with --resume")
     if device not in ("auto", "cpu", "cuda") or amp not in ("auto", "bf16", "off"):
@@ -137,7 +137,8 @@ def _tell(survey: Survey) -> None:
     )
 
 
-def _need_torch() -> None:
+def need_torch() -> None:
+    """Raises EdgeirfError, with the command that mends it, where PyTorch is missing."""
     try:
         import torch  # noqa: F401
     except ImportError:

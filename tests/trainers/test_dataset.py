@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeirf.errors import UsageError
+from edgeirf.trainers.dataset import find_products, survey
+
+
+def write(folder: Path, images: list[np.ndarray], suffix: str = ".png") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, image in enumerate(images):
+        cv2.imwrite(str(folder / f"{index:03}{suffix}"), image)
+    return folder
+
+
+def noise(count: int, shape: tuple[int, ...] = (40, 48, 3), top: int = 256, dtype=np.uint8) -> list[np.ndarray]:
+    random = np.random.default_rng(top)
+    return [random.integers(0, top, shape).astype(dtype) for _ in range(count)]
+
+
+@pytest.mark.parametrize("layout", ["", "good", "train/good"])
+def test_layouts(tmp_path: Path, layout: str) -> None:
+    write(tmp_path / "bolt" / layout, noise(9))
+    products = find_products(tmp_path / "bolt", unified=False)
+    assert list(products) == ["bolt"]
+    assert len(products["bolt"]) == 9
+
+
+def test_unified_has_a_product_for_each_folder(tmp_path: Path) -> None:
+    write(tmp_path / "bolt" / "train" / "good", noise(9))
+    write(tmp_path / "nut", noise(8))
+    found = survey(find_products(tmp_path, unified=True))
+    assert {s.product for s in found.samples} == {"bolt", "nut"}
+    assert all(any(s.calibration for s in found.samples if s.product == p) for p in ("bolt", "nut"))
+
+
+@pytest.mark.parametrize(
+    ("images", "suffix", "color", "bits"),
+    [
+        (noise(8), ".png", "rgb", 8),
+        (noise(8), ".jpg", "rgb", 8),
+        (noise(8), ".bmp", "rgb", 8),
+        (noise(8, (40, 48)), ".png", "gray", 8),
+        ([np.dstack([i] * 3) for i in noise(8, (40, 48))], ".png", "gray", 8),
+        (noise(8, (40, 48), 4096, np.uint16), ".png", "gray", 12),
+        (noise(8, (40, 48, 3), 65536, np.uint16), ".tiff", "rgb", 16),
+        (noise(8, (40, 48, 4)), ".png", "rgb", 8),
+    ],
+)
+def test_colours_and_depths(tmp_path: Path, images, suffix: str, color: str, bits: int) -> None:
+    found = survey({"p": sorted(write(tmp_path, images, suffix).iterdir())})
+    assert (found.color, found.bits, len(found.samples)) == (color, bits, 8)
+    assert found.shapes == ((40, 48),)
+
+
+def test_copies_count_once_and_broken_files_are_named(tmp_path: Path) -> None:
+    images = noise(10)
+    write(tmp_path, [*images, images[0]])
+    (tmp_path / "zzz.png").write_bytes(b"not a picture")
+    found = survey({"p": sorted(tmp_path.iterdir())})
+    assert len(found.samples) == 10
+    assert len(found.unreadable) == 1
+    assert "zzz.png" in found.unreadable[0]
+
+
+def test_the_split_hangs_on_content_and_hardly_moves(tmp_path: Path) -> None:
+    images = noise(50)
+    before = survey({"p": sorted(write(tmp_path / "a", images).iterdir())})
+    renamed = survey({"p": sorted(write(tmp_path / "b", images[::-1]).iterdir())})
+    held_out = {s.sha256 for s in before.samples if s.calibration}
+    assert len(held_out) == 10
+    assert held_out == {s.sha256 for s in renamed.samples if s.calibration}
+    more = survey({"p": sorted(write(tmp_path / "c", [*images, *noise(5, top=200)]).iterdir())})
+    assert len(held_out & {s.sha256 for s in more.samples if s.calibration}) >= 8
+
+
+@pytest.mark.parametrize(
+    ("make", "unified", "message"),
+    [
+        (lambda p: None, False, "is not a folder"),
+        (lambda p: p.mkdir(), False, "no jpg, png, bmp or tiff"),
+        (lambda p: write(p / "one" / "good", noise(8)), False, "--unified"),
+        (lambda p: write(p / "one", noise(8)), True, "at least two products"),
+    ],
+)
+def test_wrong_folders(tmp_path: Path, make, unified: bool, message: str) -> None:
+    make(tmp_path / "data")
+    with pytest.raises(UsageError, match=message):
+        find_products(tmp_path / "data", unified)
+
+
+def test_too_few_pictures(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="take at least 8"):
+        survey({"p": sorted(write(tmp_path, noise(7)).iterdir())})
