@@ -78,9 +78,10 @@ def build(
     library.logger.start()
     start = time.perf_counter()
     builder: trt.Builder = library.trt.Builder(library.logger)
-    network, _parser = parse(library, builder, graph)  # the parser owns the weights: keep it until the build is done
+    # TensorRT borrows the weights from the parser and the timings from their cache: both must outlive the build.
+    network, _parser = parse(library, builder, graph)
     config: trt.IBuilderConfig = builder.create_builder_config()
-    _configure(library, config, spec, timing)
+    _timings = _configure(library, config, spec, timing)
     _fix_batch(builder, network, config, spec)
     plan = _run(library, builder, network, config, progress)
     layers = parse_layers(library.logger.layers)
@@ -114,22 +115,27 @@ def _name(tensor: trt.ITensor) -> str:
     return str(tensor.name)
 
 
-def _configure(library: Library, config: trt.IBuilderConfig, spec: EngineSpec, timing: bytes) -> None:
+def _configure(
+    library: Library, config: trt.IBuilderConfig, spec: EngineSpec, timing: bytes
+) -> trt.ITimingCache | None:
     config.profiling_verbosity = library.trt.ProfilingVerbosity.DETAILED
     # FP32 is what the runtime falls back to when FP16 disagrees; TF32 has no more mantissa than FP16.
     config.clear_flag(library.trt.BuilderFlag.TF32)
-    if library.flavour == "tensorrt":  # in TensorRT-RTX a timing cache does nothing
-        _set_timing(config, timing)
-        library.logger.errors.clear()  # a timing cache that does not fit is logged as an error
     if spec.targets:
         _set_targets(library, config, spec.targets)
+    if library.flavour != "tensorrt":  # in TensorRT-RTX a timing cache does nothing
+        return None
+    cache = _set_timing(config, timing)
+    library.logger.errors.clear()  # a timing cache that does not fit is logged as an error
+    return cache
 
 
-def _set_timing(config: trt.IBuilderConfig, timing: bytes) -> None:
+def _set_timing(config: trt.IBuilderConfig, timing: bytes) -> trt.ITimingCache | None:
     for contents in (timing, b""):
         cache: trt.ITimingCache | None = config.create_timing_cache(contents)
         if cache is not None and config.set_timing_cache(cache, False):
-            return
+            return cache
+    return None
 
 
 def _set_targets(library: Library, config: trt.IBuilderConfig, targets: tuple[str, ...]) -> None:
@@ -172,7 +178,8 @@ def _run(
 ) -> bytes:
     with interrupt_deferred() as interrupted:
         watch = BuildProgress(progress or (lambda fraction, phase: None), interrupted)
-        config.progress_monitor = make_monitor(library.trt, watch)
+        monitor = make_monitor(library.trt, watch)  # borrowed as well
+        config.progress_monitor = monitor
         plan: trt.IHostMemory | None = builder.build_serialized_network(network, config)
     if watch.failure is not None:
         raise watch.failure

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import onnx
@@ -108,3 +109,14 @@ def test_an_error_in_the_progress_bar_is_raised_after_the_build(rtx: Library, co
 
     with pytest.raises(ValueError, match="at Building engine"):
         build(rtx, conv_graph("fp16"), SPEC, progress=broken)
+
+
+@pytest.mark.filterwarnings("ignore:.*no-ops in TensorRT-RTX:DeprecationWarning")
+def test_the_way_a_timing_cache_takes_in_tensorrt(rtx: Library, conv_graph: Callable[..., bytes]) -> None:
+    # RTX still has the calls, though they do nothing there: enough to walk the path of the other flavour.
+    named_otherwise = replace(rtx, flavour="tensorrt")
+    first = build(named_otherwise, conv_graph("fp16"), SPEC)
+    assert first.timing
+    for timing in (first.timing, b"not a timing cache", b""):
+        assert build(named_otherwise, conv_graph("fp16"), SPEC, timing=timing).timing
+    assert build(rtx, conv_graph("fp16"), SPEC).timing == b""
