@@ -20,6 +20,9 @@ def main(
     path: Path = typer.Argument(..., metavar="BUNDLE", help="The .irf file."),
     device: str = typer.Option(None, help="Only cpu, cuda or tensorrt; default: all that this machine has."),
     precision: str = typer.Option(None, help="Only fp32, fp16 or int8; default: all."),
+    camera: str = typer.Option(
+        None, metavar="SOURCE", help="Frames of a camera, as in run; default: its own."
+    ),
     size: str = typer.Option(None, metavar="WxH", help="Pixels of the camera; default: the region of interest."),
     frames: int = typer.Option(500, min=1, help="Frames that follow each other at once."),
     seconds: float = typer.Option(20.0, min=0.1, help="At most this long for them."),
@@ -40,10 +43,14 @@ def main(
         return show_roofline(bundle, roofline, json_file)
     from edgeirf.runtime.bench import Workload, find_targets, measure, report
     from edgeirf.runtime.bench import plot as drawing
-    from edgeirf.runtime.bench.frames import golden_frames
+    from edgeirf.runtime.bench.frames import camera_frames, golden_frames
 
-    images = golden_frames(bundle, parse_size(size))
-    work = Workload(images, frames, seconds, triggered, interval_ms / 1e3, deadline_ms, threads)
+    capture_ms: list[float] = []
+    if camera is None:
+        images: list[Any] = list(golden_frames(bundle, parse_size(size)))
+    else:
+        images, capture_ms = camera_frames(camera, frames)
+    work = Workload(images, frames, seconds, triggered, interval_ms / 1e3, deadline_ms, threads, capture_ms)
     measured = []
     for target in find_targets(bundle, device, precision):
         console.print(f"measuring {target.backend} {target.model} ...", style="dim")

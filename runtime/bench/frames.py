@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import islice
+from time import perf_counter
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeirf.bundle import Bundle
-from edgeirf.errors import UsageError
-from edgeirf.runtime.preprocess import inspected_area
+from edgeirf.errors import SourceError, UsageError
+from edgeirf.runtime.preprocess import Pixels, inspected_area
+from edgeirf.runtime.sources import open_source
 
 
 def golden_frames(bundle: Bundle, size: tuple[int, int] | None = None) -> list[NDArray[np.uint8]]:
@@ -29,6 +33,37 @@ def golden_frames(bundle: Bundle, size: tuple[int, int] | None = None) -> list[N
     if min(size) < 1 or max(size) > 65535:
         raise UsageError(f"a camera has 1 to 65535 pixels a side, not {size[1]}x{size[0]}")
     return [_place(image, size, bundle) for image in bundle.golden["images"]]
+
+
+def camera_frames(camera: str, count: int, keep: int = 8) -> tuple[list[Pixels], list[float]]:
+    """The first frames of a camera, file, folder or ``test://``, and how long each one took to come.
+
+    Args:
+        camera: as ``edgeirf run --camera`` takes it.
+        count: frames to read at most.
+        keep: frames to keep, the first ones.
+
+    Returns:
+        Frames, and milliseconds from asking for a frame until it was in memory: a camera's own period included.
+
+    Raises:
+        SourceError: it cannot be opened, or gave no frame.
+    """
+    source = open_source(camera)
+    frames: list[Pixels] = []
+    waits: list[float] = []
+    try:
+        asked = perf_counter()
+        for frame in islice(source, count):
+            waits.append((perf_counter() - asked) * 1e3)
+            if frame.image is not None and len(frames) < keep:
+                frames.append(frame.image)
+            asked = perf_counter()
+    finally:
+        source.close()
+    if not frames:
+        raise SourceError(f"{camera} gave no frame")
+    return frames, waits
 
 
 def _place(tiles: NDArray[np.generic], size: tuple[int, int], bundle: Bundle) -> NDArray[np.uint8]:

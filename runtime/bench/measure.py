@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError
 from edgeirf.runtime.bench.power import metered
-from edgeirf.runtime.bench.summary import by_stage
+from edgeirf.runtime.bench.summary import by_stage, summarise
 from edgeirf.runtime.bench.targets import Target
 from edgeirf.runtime.cuda.chain import CudaChain
 from edgeirf.runtime.detector import Detector, load
@@ -38,6 +38,7 @@ class Workload:
         interval_s: seconds from one triggered frame to the next.
         deadline_ms: a verdict that takes longer is a miss.
         threads: of ONNX Runtime.
+        capture_ms: how long frames took to come from the camera; empty when there is none.
     """
 
     frames: list[NDArray[Any]]
@@ -47,6 +48,7 @@ class Workload:
     interval_s: float = 0.2
     deadline_ms: float = 100.0
     threads: int | None = None
+    capture_ms: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -115,6 +117,8 @@ def _measure(detector: Detector, work: Workload, done: Measurement) -> None:
         done.counts[name] = len(frames)
         done.misses[name] = sum(frame["total"] > work.deadline_ms for frame in frames)
     done.steady, done.triggered = by_stage(steady), by_stage(triggered)
+    if work.capture_ms:
+        done.steady = {"capture": summarise(work.capture_ms), **done.steady}
 
 
 def run_steady(detector: Detector, work: Workload) -> list[dict[str, float]]:

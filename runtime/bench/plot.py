@@ -57,14 +57,15 @@ def _axis(low: float, high: float, height: int) -> Iterator[str]:
             x = _x(value, low, high)
             yield f'<line x1="{x:.1f}" y1="{_TOP - 14}" x2="{x:.1f}" y2="{height - 34}" stroke="#e2e6ea"/>'
             yield f'<text x="{x:.1f}" y="{height - 16}" text-anchor="middle" fill="#59636e">{value:g}</text>'
-    yield f'<text x="{_LEFT - 14}" y="{height - 16}" text-anchor="end" fill="#59636e">milliseconds</text>'
+    yield f'<text x="20" y="{height - 16}" fill="#59636e">milliseconds, logarithmic</text>'
 
 
 def _deadline(deadline: float, low: float, high: float, height: int) -> Iterator[str]:
     x = _x(deadline, low, high)
     ends = f'x1="{x:.1f}" y1="{_TOP - 14}" x2="{x:.1f}" y2="{height - 34}"'
     yield f'<line {ends} stroke="#cf222e" stroke-dasharray="4 3"/>'
-    yield f'<text x="{x - 5:.1f}" y="{_TOP - 18}" text-anchor="end" fill="#cf222e">deadline {deadline:g} ms</text>'
+    anchor = "start" if x < (_LEFT + _WIDTH) / 2 else "end"  # towards the middle, where there is room
+    yield f'<text x="{x:.1f}" y="{_TOP - 18}" text-anchor="{anchor}" fill="#cf222e">deadline {deadline:g} ms</text>'
 
 
 def _row(index: int, name: str, kind: str, numbers: dict[str, float], low: float, high: float) -> Iterator[str]:

@@ -56,9 +56,7 @@ def test_verdicts_equal_those_of_the_cpu(device: str, tiny_path: Path, good: Mak
             assert verdict.score == pytest.approx(expected.score, rel=1e-3)
             assert [vars(r) | {"peak": 0} for r in verdict.regions] == [vars(r) | {"peak": 0} for r in expected.regions]
             np.testing.assert_allclose(verdict.map(), expected.map(), rtol=1e-3, atol=1e-3)
-            assert verdict.latency_ms["total"] == pytest.approx(
-                verdict.latency_ms["copy"] + verdict.latency_ms["gpu"]
-            )
+            assert verdict.latency_ms["total"] == pytest.approx(verdict.latency_ms["copy"] + verdict.latency_ms["gpu"])
 
 
 def test_without_a_compiler_the_engine_still_runs(
