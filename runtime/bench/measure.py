@@ -23,7 +23,8 @@ from edgeirf.runtime.detector import Detector, load
 if TYPE_CHECKING:
     from edgeirf.runtime.tensorrt.progress import Progress
 
-WARM_UP = 10
+WARM_UP, STAGED = 10, 50
+"""Frames before anything is measured, and frames whose stages are timed one by one on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def measure(bundle: Bundle, target: Target, work: Workload, progress: Progress |
 
 
 def _measure(detector: Detector, work: Workload, done: Measurement) -> None:
-    for frame in itertools.islice(itertools.cycle(work.frames), WARM_UP):
+    for frame in itertools.islice(itertools.cycle(work.frames), min(WARM_UP, work.steady)):
         detector(frame)
     start = perf_counter()
     with metered() as meter:
@@ -108,7 +109,10 @@ def _measure(detector: Detector, work: Workload, done: Measurement) -> None:
     triggered = run_triggered(detector, work)
     done.throughput = len(steady) / elapsed
     if isinstance(detector.chain, CudaChain):
-        stages = [detector.chain.time_stages(work.frames[0], detector.pixel_threshold) for _ in range(50)]
+        stages = [
+            detector.chain.time_stages(work.frames[0], detector.pixel_threshold)
+            for _ in range(min(STAGED, work.steady))
+        ]
         steady = [{**extra, **frame} for extra, frame in zip(itertools.cycle(stages), steady, strict=False)]
         done.throughput = overlapped(detector.chain, detector.pixel_threshold, work)
         free, total = detector.chain.memory()

@@ -1,0 +1,199 @@
+"""What of the CUDA package needs no driver: compiling, caching, geometry, error texts, running without pycuda."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeirf.errors import BackendError, FrameError
+from edgeirf.runtime.cuda import compiler, modules
+from edgeirf.runtime.cuda.errors import CudaError, GpuLostError, GpuOutOfMemoryError, reported, translate
+from edgeirf.runtime.cuda.geometry import Geometry
+from edgeirf.runtime.preprocess import crop
+from edgeirf.settings import Preprocess
+
+
+class FakeCompiler:
+    """Gives what it was asked for as code, and counts."""
+
+    def __init__(self, version: str = "fake-1") -> None:
+        self.version = version
+        self.compiled: list[tuple[str, str]] = []
+
+    def compile(self, file: str, arch: str) -> bytes:
+        self.compiled.append((file, arch))
+        return f"code of {file} for {arch}".encode()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EDGEIRF_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "kernels"
+
+
+class TestCache:
+    """Kernels are compiled once for each source, architecture and compiler."""
+
+    def test_compiled_once(self, cache: Path) -> None:
+        fake = FakeCompiler()
+        codes = [modules.machine_code("preprocess.cu", "sm_87", fake) for _ in range(2)]
+        assert codes == [b"code of preprocess.cu for sm_87"] * 2
+        assert fake.compiled == [("preprocess.cu", "sm_87")]
+        assert [path.suffix for path in cache.iterdir()] == [".cubin"]
+
+    def test_what_the_code_depends_on_makes_another_file(self, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        fake, newer = FakeCompiler(), FakeCompiler("fake-2")
+        modules.machine_code("preprocess.cu", "sm_87", fake)
+        modules.machine_code("preprocess.cu", "sm_86", fake)
+        modules.machine_code("postprocess.cu", "sm_87", fake)
+        modules.machine_code("preprocess.cu", "sm_87", newer)
+        monkeypatch.setattr(modules, "headers", lambda: {"platform.cuh": "// another"})
+        modules.machine_code("preprocess.cu", "sm_87", fake)
+        assert len(list(cache.iterdir())) == 5
+
+    @pytest.mark.parametrize("damage", [b"", b"\0", b"not a file of ours"])
+    def test_a_damaged_file_is_compiled_again(self, damage: bytes, cache: Path) -> None:
+        fake = FakeCompiler()
+        code = modules.machine_code("preprocess.cu", "sm_87", fake)
+        (path,) = cache.iterdir()
+        whole = path.read_bytes()
+        path.write_bytes(damage or whole[:-3] + b"xyz")
+        assert modules.machine_code("preprocess.cu", "sm_87", fake) == code
+        assert len(fake.compiled) == 2
+        assert path.read_bytes() == whole
+
+    def test_a_folder_that_others_can_write_to_is_not_believed(self, cache: Path) -> None:
+        fake = FakeCompiler()
+        modules.machine_code("preprocess.cu", "sm_87", fake)
+        cache.chmod(0o777)
+        modules.machine_code("preprocess.cu", "sm_87", fake)
+        assert len(fake.compiled) == 2
+
+    def test_a_compiler_that_fails_leaves_nothing(self, cache: Path) -> None:
+        class Broken(FakeCompiler):
+            def compile(self, file: str, arch: str) -> bytes:
+                raise BackendError("no room")
+
+        with pytest.raises(BackendError, match="no room"):
+            modules.machine_code("preprocess.cu", "sm_87", Broken())
+        assert list(cache.iterdir()) == []
+
+
+def compilers() -> list[str]:
+    """Names of the compilers of this machine."""
+    found = ["nvcc"] if shutil.which("nvcc") else []
+    try:
+        from cuda.bindings import nvrtc
+
+        compiler.Nvrtc(nvrtc)
+        found.append("nvrtc")
+    except Exception:  # absent, or without its library
+        return found
+    return found
+
+
+def make(name: str) -> compiler.Compiler:
+    if name == "nvcc":
+        return compiler.Nvcc("nvcc")
+    from cuda.bindings import nvrtc
+
+    return compiler.Nvrtc(nvrtc)
+
+
+@pytest.mark.parametrize("name", compilers())
+class TestCompilers:
+    """The real ones, where they are."""
+
+    def test_every_kernel_compiles(self, name: str) -> None:
+        code = make(name).compile("postprocess.cu", "sm_87")
+        assert code.startswith(b"\x7fELF")
+        assert b"postprocess" in code
+        assert make(name).version.startswith(f"{name}-")
+
+    def test_an_error_is_one_line(self, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "bad.cu").write_text("__global__ void f() { nonsense; }\n")
+        monkeypatch.setattr(compiler, "folder", lambda: tmp_path)
+        monkeypatch.setattr(compiler, "source", lambda file: (tmp_path / file).read_text())
+        with pytest.raises(BackendError) as raised:
+            make(name).compile("bad.cu", "sm_87")
+        assert "nonsense" in str(raised.value)
+        assert "\n" not in str(raised.value)
+
+
+def test_no_compiler_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cuda.bindings", None)
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None)
+    with pytest.raises(BackendError, match="no CUDA compiler"):
+        compiler.find_compiler()
+
+
+@pytest.mark.parametrize(
+    ("text", "memory", "kind", "said"),
+    [
+        ("out of memory", True, GpuOutOfMemoryError, "ran out of memory while testing"),
+        ("an illegal memory access was encountered", False, GpuLostError, "faulted while testing"),
+        ("unspecified launch failure", False, GpuLostError, "faulted while testing"),
+        ("unknown error", False, GpuLostError, "stopped answering while testing"),
+        ("uncorrectable ECC error encountered", False, GpuLostError, "stopped answering"),
+        ("invalid argument", False, BackendError, "refused while testing"),
+    ],
+)
+def test_error_texts(text: str, memory: bool, kind: type[BackendError], said: str) -> None:
+    error = translate(CudaError("cuSomething", text, memory), "testing")
+    assert type(error) is kind
+    assert said in str(error)
+    assert f"(cuSomething failed: {text})" in str(error)
+
+
+def test_only_errors_of_the_driver_are_translated() -> None:
+    with pytest.raises(GpuOutOfMemoryError), reported("testing"):
+        raise CudaError("cuMemAlloc", "out of memory", True)
+    with pytest.raises(BackendError, match="as it is"), reported("testing"):
+        raise BackendError("as it is")
+    with pytest.raises(ZeroDivisionError), reported("testing"):
+        1 / 0  # noqa: B018
+
+
+@pytest.mark.parametrize("shape", [(40, 50, 3), (40, 50, 1), (40, 50)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("roi", [None, (3, 5, 31, 27)])
+def test_a_staged_frame_is_the_region_of_interest(
+    shape: tuple[int, ...], dtype: type, roi: tuple[int, int, int, int] | None
+) -> None:
+    settings = Preprocess(size=(32, 32), roi=roi)
+    frame = np.random.default_rng(0).integers(0, 255, shape, dtype)
+    geometry = Geometry.of(frame, settings)
+    assert geometry.pitch % 4 == 0
+    buffer = np.full(geometry.nbytes, 0xFF, np.uint8)
+    geometry.stage(frame, geometry.view(buffer), settings)
+    rows = buffer.reshape(geometry.size[0], geometry.pitch)
+    expected = np.ascontiguousarray(crop(frame, settings)).reshape(geometry.size[0], -1).view(np.uint8)
+    np.testing.assert_array_equal(rows[:, : expected.shape[1]], expected)
+    assert (rows[:, expected.shape[1] :] == 0xFF).all()
+    assert geometry == Geometry.of(frame.copy(), settings)
+
+
+def test_a_frame_that_is_too_small() -> None:
+    with pytest.raises(FrameError, match="does not cover"):
+        Geometry.of(np.zeros((20, 20), np.uint8), Preprocess(size=(32, 32), roi=(0, 0, 30, 30)))
+
+
+def test_importing_it_needs_no_pycuda() -> None:
+    script = """
+import sys
+sys.modules["pycuda"] = None
+import edgeirf.runtime.cuda.chain, edgeirf.runtime.cuda.keepwarm, edgeirf.runtime.bench
+from edgeirf.errors import BackendError
+from edgeirf.runtime.cuda.context import CudaContext
+try:
+    CudaContext()
+except BackendError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "pycuda is not installed: pip install pycuda (needs the CUDA toolkit)"
