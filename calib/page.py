@@ -31,10 +31,10 @@ h2 { font-size: 1.45rem; margin: 56px 0 4px; }
 h3 { font-size: 1.1rem; margin: 36px 0 2px; }
 p { margin: 0 0 12px; max-width: 46em; }
 .soft, figcaption, footer { color: var(--soft); }
-.keys { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); gap: 14px; margin: 22px 0; }
+.keys { display: grid; grid-template-columns: repeat(auto-fit, minmax(172px, 1fr)); gap: 14px; margin: 22px 0; }
 .key, .plot, .table, .panel { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
 .key { padding: 14px 18px; }
-.key b { display: block; font-size: 1.9rem; line-height: 1.25; font-weight: 650; font-variant-numeric: tabular-nums; }
+.key b { display: block; font-size: 1.75rem; line-height: 1.3; font-weight: 650; white-space: nowrap; }
 .key span { color: var(--soft); font-size: 0.9rem; display: block; line-height: 1.35; }
 .alarm { color: var(--alarm); }
 .fine { color: var(--fine); }
@@ -44,11 +44,12 @@ p { margin: 0 0 12px; max-width: 46em; }
 figcaption { font-size: 0.9rem; }
 .table { overflow-x: auto; padding: 4px 18px; margin: 14px 0; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: 8px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { text-align: right; padding: 8px 7px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--soft); font-weight: 500; font-size: 0.9rem; }
 tr:last-child td, tr:last-child th { border-bottom: 0; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
-.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(520px, 1fr)); gap: 14px; margin-top: 10px; }
+td small { display: block; color: var(--soft); }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(440px, 1fr)); gap: 14px; margin-top: 10px; }
 .panel { padding: 12px; break-inside: avoid; margin: 0; }
 .panel div { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 8px; }
 .panel img { width: 100%; display: block; border-radius: 4px; background: #000; aspect-ratio: 1; object-fit: contain; }

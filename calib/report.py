@@ -123,20 +123,26 @@ def _defects(evaluation: Evaluation) -> str:
 
 
 def _comparison(evaluations: Sequence[Evaluation]) -> str:
-    heading = ("bundle", "method", "image AUROC", "AP", "F1-max", "pixel AUROC", "AP", "F1-max", "AUPRO", "missed")
+    heading = ("bundle", "image AUROC", "AP", "F1-max", "pixel AUROC", "AP", "F1-max", "AUPRO", "missed")
     rows = []
     for found, title in zip(evaluations, titles(evaluations), strict=True):
         image, pixel = found.total.image, found.total.pixel
         values = (image.auroc, image.ap, image.f1max, pixel.auroc, pixel.ap, pixel.f1max, found.total.aupro)
         missed = f"{found.total.misses.events} of {found.total.misses.trials}"
-        rows.append([title, f"{found.method}, {found.precision}", *map(figure, values), missed])
+        rows.append([f"{title}\n{found.method}, {found.precision}", *map(figure, values), missed])
     return _table(heading, rows)
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(f"<th>{escape(cell)}</th>" for cell in heading)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return f'<div class="table"><table><tr>{head}</tr>{body}</table></div>'
+
+
+def _cell(text: str) -> str:
+    """A second line is a remark."""
+    first, _, second = text.partition("\n")
+    return f"<td>{escape(first)}{f'<small>{escape(second)}</small>' if second else ''}</td>"
 
 
 def _pictures(evaluation: Evaluation, detector: Detector) -> str:

@@ -29,8 +29,8 @@ def area_weights(source: int, target: int) -> NDArray[np.float64]:
 def area_resize(image: NDArray[Any], height: int, width: int) -> NDArray[np.float64]:
     """Exact area average in float64, of ``(H, W, C)``, not rounded."""
     rows, columns = area_weights(image.shape[0], height), area_weights(image.shape[1], width)
-    result: NDArray[np.float64] = np.einsum("ij,jkc,lk->ilc", rows, image.astype(np.float64), columns)
-    return result
+    tall: NDArray[np.float64] = np.tensordot(rows, image.astype(np.float64), 1)
+    return np.tensordot(columns, tall, (1, 1)).swapaxes(0, 1)
 
 
 # (height, width) of the frame: whole and broken ratios, odd, one side equal, as small as the input
