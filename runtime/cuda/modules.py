@@ -16,17 +16,20 @@ from edgeirf.runtime.tensorrt.cache import cache_folder
 
 
 class Kernels:
-    """The project's kernels on one GPU. The context must be current for every method.
+    """The project's kernels on one GPU. The context must be current for every method."""
 
-    Raises:
-        BackendError: there is no compiler, or it failed.
-    """
-
-    def __init__(self, context: CudaContext, files: tuple[str, ...]) -> None:
+    def __init__(self) -> None:
         self._modules: dict[str, Any] = {}
+        self._functions: dict[str, Any] = {}
+
+    def load(self, context: CudaContext, files: tuple[str, ...]) -> None:
+        """Loads the kernels of these sources, compiled or from the cache.
+
+        Raises:
+            BackendError: there is no compiler, or it failed.
+        """
         for file in files:
             self._modules[file] = context.driver.module_from_buffer(machine_code(file, context.arch))
-        self._functions: dict[str, Any] = {}
 
     def launch(self, plan: Launch, stream: Any) -> None:
         """Queues one launch; every address of ``plan.args`` must be filled in."""

@@ -47,6 +47,7 @@ class Recording:
         frame, result: what goes up and what comes down.
         preprocess, postprocess: launches with every address filled in.
         network: addresses of the network's input and output.
+        view: the pixels to upload, ``(height, width, channels)`` in page-locked memory.
     """
 
     key: tuple[Geometry, float]
@@ -58,6 +59,9 @@ class Recording:
     postprocess: Launch
     network: tuple[int, int]
     graphs: dict[bool, CudaGraph] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.view = self.key[0].view(self.frame.host)
 
     def run(self, stage: str, stream: Any) -> None:
         """Queues one of :data:`STAGES`."""

@@ -29,7 +29,6 @@ class Slot:
 
     Attributes:
         recording: the work, for the geometry of the last frame.
-        view: the pixels to upload, as an array.
         generation: counts the frames this slot has seen; a map belongs to one.
         sequence: the kernel's count of launches when the frame in flight is done.
         latest: the map of the last frame, while anybody holds it.
@@ -40,7 +39,6 @@ class Slot:
         self._fixed: list[DeviceBuffer | SharedBuffer] = []
         self._frame: SharedBuffer | None = None
         self.recording: Recording | None = None
-        self.view: NDArray[Any] | None = None
         self.generation = 0
         self.sequence = 0
         self.latest: weakref.ref[Any] | None = None
@@ -56,9 +54,9 @@ class Slot:
             self.free()
             raise
 
-    def fits(self, key: tuple[Geometry, float]) -> bool:
-        """Whether the recording is for frames of this geometry and this pixel threshold."""
-        return self.recording is not None and self.recording.key == key
+    def recorded(self, key: tuple[Geometry, float]) -> Recording | None:
+        """The recording, where it is for frames of this geometry and this pixel threshold."""
+        return self.recording if self.recording is not None and self.recording.key == key else None
 
     def configure(
         self,
@@ -83,7 +81,6 @@ class Slot:
         own = {"field": self.field.address, "map": self.map.address, "result": self.result.address}
         for name, address in (own | {"tables": shared["tables"], "workspace": shared["workspace"]}).items():
             post.args[name] = address
-        self.view = key[0].view(frame.host)
         network = (shared["input"], self.field.address)
         self.recording = Recording(key, kernels, engine, frame, self.result, pre, post, network)
         return self.recording
@@ -105,7 +102,6 @@ class Slot:
         return self._frame
 
     def _drop_recording(self) -> None:
-        self.view = None
         if self.recording is not None:
             self.recording.free()
         self.recording = None

@@ -61,7 +61,8 @@ def preprocess_parity(context: CudaContext) -> Figures:
     """Largest difference of the network's input from the host's, in units of the standardised value."""
     worst, rng = 0.0, np.random.default_rng(0)
     with context.current():
-        kernels = Kernels(context, ("preprocess.cu",))
+        kernels = Kernels()
+        kernels.load(context, ("preprocess.cu",))
         for (height, width), channels, dtype in FRAMES:
             settings = Preprocess(size=(128, 96), roi=(3, 5, width - 9, height - 7), tiles=(2, 1), bits=16)
             frame: Pixels = rng.integers(0, np.iinfo(dtype).max, (height, width, channels), dtype, endpoint=True)
@@ -84,7 +85,8 @@ def postprocess_parity(context: CudaContext) -> Figures:
     """Largest relative difference of the image score from the host's."""
     worst, rng = 0.0, np.random.default_rng(1)
     with context.current():
-        kernels = Kernels(context, ("postprocess.cu",))
+        kernels = Kernels()
+        kernels.load(context, ("postprocess.cu",))
         for shape, tiles, size, rules in MODELS:
             field = rng.normal(0, 1, shape).astype(np.float32)
             plan = plan_postprocess(rules, shape, tiles, size, "float32", pixel_threshold=1e9)

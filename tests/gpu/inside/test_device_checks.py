@@ -25,6 +25,7 @@ from edgeirf.runtime.backends.tensorrt import TensorRTBackend
 from edgeirf.runtime.bench import Workload
 from edgeirf.runtime.cuda.chain import CudaChain
 from edgeirf.runtime.tensorrt.device import CudaDevice
+from edgeirf.settings import Preprocess
 
 
 class Drifting(OrtEngine):
@@ -36,9 +37,16 @@ class Drifting(OrtEngine):
         return super()._infer(batch) * (1 + self.share)
 
 
+@pytest.fixture(scope="module")
+def small_path(tiny_bundle: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that costs the CPU little."""
+    settings = Preprocess(size=(32, 32))
+    return tiny_bundle(tmp_path_factory.mktemp("small") / "small.irf", settings=settings, held_out=19)
+
+
 @pytest.fixture
-def subject(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[chain_checks.Subject]:
-    bundle = Bundle.read(tiny_path)
+def subject(small_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[chain_checks.Subject]:
+    bundle = Bundle.read(small_path)
     model = bundle.manifest.models["fp32"]
     engines: list[OrtEngine] = []
 
@@ -84,8 +92,8 @@ def test_a_leak_is_found(subject: chain_checks.Subject, monkeypatch: pytest.Monk
     real, hoard = CudaChain.inspect, []
 
     def leaking(self: CudaChain, frame: np.ndarray, pixel_threshold: float) -> object:
-        with self._context.current():
-            hoard.append(self._context.driver.mem_alloc(8 << 20))
+        with self._gpu.context.current():
+            hoard.append(self._gpu.context.driver.mem_alloc(8 << 20))
         return real(self, frame, pixel_threshold)
 
     monkeypatch.setattr(CudaChain, "inspect", leaking)

@@ -24,16 +24,16 @@ def silent(*_: object) -> None:
 
 
 def no_wait_for_the_graph(patch: Patch, pair: Pair) -> None:
-    patch.setattr(pair.cuda._compute, "synchronize", silent)
+    patch.setattr(pair.cuda._gpu.compute, "synchronize", silent)
 
 
 def no_wait_for_a_submitted_frame(patch: Patch, pair: Pair) -> None:
-    for slot in pair.cuda._slots:
+    for slot in pair.cuda._gpu.slots:
         patch.setattr(slot.done, "synchronize", silent)
 
 
 def no_wait_for_the_upload(patch: Patch, pair: Pair) -> None:
-    patch.setattr(pair.cuda._compute, "wait_for_event", silent)
+    patch.setattr(pair.cuda._gpu.compute, "wait_for_event", silent)
 
 
 def no_upload(patch: Patch, pair: Pair) -> None:
@@ -59,8 +59,8 @@ def stages_out_of_order(patch: Patch, pair: Pair) -> None:
 
 
 def one_slot_for_two_frames(patch: Patch, pair: Pair) -> None:
-    slots = pair.cuda._slots
-    patch.setattr(pair.cuda, "_slots", [slots[0], slots[0]])
+    slots = pair.cuda._gpu.slots
+    patch.setattr(pair.cuda._gpu, "slots", [slots[0], slots[0]])
 
 
 def pixels_not_staged(patch: Patch, pair: Pair) -> None:
@@ -74,7 +74,7 @@ def workspace_not_zeroed(patch: Patch, pair: Pair) -> None:
 
 
 def an_older_graph(patch: Patch, pair: Pair) -> None:
-    patch.setattr(Slot, "fits", lambda self, key: self.recording is not None)
+    patch.setattr(Slot, "recorded", lambda self, key: self.recording)
 
 
 FAULTS = [
