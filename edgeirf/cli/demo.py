@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 NAME = "demo"
 
-GOOD_PARTS = 96
-STEPS = 200
+GOOD_PARTS = 160
+STEPS = 300
 STREAM_FRAMES = 60
 STREAM = "test://?seed={seed}&defects=0.25&count={count}&size={size}"
 
@@ -36,13 +36,13 @@ def main(
 
     if output.exists() and any(output.iterdir()):
         raise UsageError(f"{output} is there already: remove it, or name another with --output")
-    parts, bundle, report = output / "parts", output / "flange.irf", output / "report.html"
+    parts, bundle, report = output / "parts" / "flange", output / "flange.irf", output / "report.html"
 
     _say(f"1/5 rendering {GOOD_PARTS} good parts to train on, and a test set with defects")
     _render(parts, seed, size)
     _say("2/5 training on the good parts")
     recipe = Recipe(preset="nano", steps=STEPS, seed=seed)
-    run, _ = prepare_run(parts, output / "run", recipe)
+    run, _ = prepare_run(parts, output / "runs" / "flange", recipe)
     train_run(run)
     _say(f"3/5 exporting {bundle}")
     export(run, bundle, Options(false_reject_rate=0.05))

@@ -35,7 +35,7 @@ def test_whitened_field(field: np.ndarray, fit) -> None:
     # Shrinking towards the diagonal moves correlated variances a little off 1.
     assert np.allclose(np.diag(covariance), 1, atol=1e-3 if fit == "diagonal" else 0.1)
     off = np.abs(covariance - np.diag(np.diag(covariance))).max()
-    assert off < 0.05 if fit == "full" else off > 0.1
+    assert off < 0.1 if fit == "full" else off > 0.3
 
 
 def test_a_dead_channel_does_not_decide(field: np.ndarray) -> None:
