@@ -63,6 +63,18 @@ def histogram(good: Sequence[float], defective: Sequence[float], held_out: Seque
     return _svg(720, 330, "Histogram of image scores", body)
 
 
+def held_out_histogram(held_out: Sequence[float], threshold: float) -> str:
+    """Image scores of held-out good parts with the threshold."""
+    x = _score_axis(np.array([*held_out, threshold]))
+    edges = _edges(x, threshold)
+    body = [*_row(x, edges, held_out, Axis(0, 1, 162, 34), "good", f"{len(held_out)} held-out good parts")]
+    body += [_text(x(tick), 184, f"{tick:g}", "middle") for tick in x.ticks(7)]
+    body.append(_line(x(threshold), 26, x(threshold), 162, "threshold"))
+    body.append(_text(x(threshold) - 6, 20, f"threshold {threshold:.4g}", "end"))
+    body.append(_text(x.end, 204, "image score" + (", logarithmic" if x.log else ""), "end"))
+    return _svg(720, 208, "Histogram of held-out scores", body)
+
+
 def roc_curve(false: NDArray[np.float64], true: NDArray[np.float64], at: tuple[float, float]) -> str:
     """Share of defects found against share of good parts rejected; ``at`` is the point of the threshold."""
     x, y = Axis(0, 1, 48, 312), Axis(0, 1, 282, 18)

@@ -53,7 +53,7 @@ def report(results: Sequence[Result]) -> str:
     return PAGE.substitute(
         title=escape(f"{names}: edgeirf evaluation"),
         version=edgeirf.__version__,
-        turbo=_turbo(),
+        turbo=turbo_gradient(),
         body="\n".join(body),
     )
 
@@ -77,10 +77,10 @@ def section(evaluation: Evaluation, detector: Detector) -> str:
 def _keys(evaluation: Evaluation) -> str:
     total = evaluation.total
     images = f"{len(evaluation.good)} good, {len(evaluation.defective)} defective images"
-    cards = [_key("image AUROC", figure(total.image.auroc), images)]
+    cards = [key_figure("image AUROC", figure(total.image.auroc), images)]
     if total.pixel.auroc is not None:
-        cards.append(_key("pixel AUROC", figure(total.pixel.auroc), f"AP {figure(total.pixel.ap)}"))
-        cards.append(_key("AUPRO", figure(total.aupro), "to 30 % false-positive pixels"))
+        cards.append(key_figure("pixel AUROC", figure(total.pixel.auroc), f"AP {figure(total.pixel.ap)}"))
+        cards.append(key_figure("AUPRO", figure(total.aupro), "to 30 % false-positive pixels"))
     for label, count, promised in (
         ("false rejects", evaluation.false_rejects, f"promised: at most {percent(evaluation.false_reject_rate)}"),
         ("misses", total.misses, ""),
@@ -89,11 +89,12 @@ def _keys(evaluation: Evaluation) -> str:
             f"{percent(count.rate)}, true rate at most {percent(count.at_most)}" if count.trials else "none to measure"
         )
         value = f"{count.events} of {count.trials}" if count.trials else "-"
-        cards.append(_key(label, value, "; ".join(filter(None, (note, promised)))))
+        cards.append(key_figure(label, value, "; ".join(filter(None, (note, promised)))))
     return f'<div class="keys">{"".join(cards)}</div>'
 
 
-def _key(label: str, value: str, note: str) -> str:
+def key_figure(label: str, value: str, note: str) -> str:
+    """One card: a figure with its name above and a remark below."""
     return f'<div class="key"><span>{escape(label)}</span><b>{escape(value)}</b><span>{escape(note)}</span></div>'
 
 
@@ -119,7 +120,7 @@ def _defects(evaluation: Evaluation) -> str:
     for name, found in evaluation.per_defect.items():
         values = (found.image.auroc, found.image.ap, found.pixel.auroc, found.pixel.ap, found.aupro)
         rows.append([name, counted(found.misses), *map(figure, values)])
-    return "<h3>By defect</h3>" + _table(heading, rows)
+    return "<h3>By defect</h3>" + table(heading, rows)
 
 
 def _comparison(evaluations: Sequence[Evaluation]) -> str:
@@ -130,10 +131,11 @@ def _comparison(evaluations: Sequence[Evaluation]) -> str:
         values = (image.auroc, image.ap, image.f1max, pixel.auroc, pixel.ap, pixel.f1max, found.total.aupro)
         missed = f"{found.total.misses.events} of {found.total.misses.trials}"
         rows.append([f"{title}\n{found.method}, {found.precision}", *map(figure, values), missed])
-    return _table(heading, rows)
+    return table(heading, rows)
 
 
-def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; the second line of a cell is a remark."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in heading)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return f'<div class="table"><table><tr>{head}</tr>{body}</table></div>'
@@ -171,7 +173,7 @@ def _panel(panel: Panel, evaluation: Evaluation) -> str:
     )
 
 
-def _turbo() -> str:
+def turbo_gradient() -> str:
     """The colours of :func:`edgeirf.runtime.overlay.overlay` from the threshold up, as stops of a CSS gradient."""
     levels = np.linspace(128, 255, 12).round().astype(np.uint8).reshape(-1, 1)
     colours = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO).reshape(-1, 3)

@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from edgeirf.bundle import Bundle
+from edgeirf.bundle import REPORT, Bundle
 from edgeirf.conformal import Calibration
+from edgeirf.files import write_bytes
 from edgeirf.manifest import Manifest, Model
 from edgeirf.settings import Preprocess, Scoring
 
@@ -23,9 +24,12 @@ NAME = "info"
 def main(
     path: Path = typer.Argument(..., metavar="BUNDLE", help="The .irf file."),
     as_json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
+    report: Path = typer.Option(None, "--report", metavar="FILE.html", help="Write the page inside: scores, pictures."),
 ) -> None:
     """Say what a bundle is and what its thresholds promise."""
     bundle = Bundle.read(path)
+    if report is not None:
+        write_bytes(report, bundle.member(REPORT))
     if as_json:
         typer.echo(json.dumps(to_json(bundle), indent=1))
         return
