@@ -131,6 +131,7 @@ def load(
     false_reject_rate: float | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    keep_warm: bool = False,
 ) -> Detector:
     """Opens a bundle for inspection.
 
@@ -143,6 +144,8 @@ def load(
         false_reject_rate: another rate than the one chosen at export.
         threads: CPU threads; None takes ``EDGEIRF_THREADS``, else the cores this process may use.
         progress: told how far the build of a TensorRT engine is, fraction and phase: minutes on a Jetson, once.
+        keep_warm: let a GPU repeat the last frame while it waits, so that its clocks are up when the next part comes;
+            costs energy.
 
     Returns:
         A detector that has run once, so that the first part is not the slow one.
@@ -156,22 +159,24 @@ def load(
     choose_product(bundle, product)  # a wrong name is said before an engine is built
     settings = bundle.manifest.preprocess
     opened = open_model(bundle, device, precision, threads, progress)
-    detector = Detector(bundle, make_chain(opened, settings), opened.key, product, false_reject_rate)
+    detector = Detector(bundle, make_chain(opened, settings, keep_warm), opened.key, product, false_reject_rate)
     height, width = settings.size
     opened.backend.run(np.zeros((settings.tiles[0] * settings.tiles[1], 3, height, width), np.float32))
     return detector
 
 
-def make_chain(opened: Opened, settings: Preprocess) -> Chain:
+def make_chain(opened: Opened, settings: Preprocess, keep_warm: bool = False) -> Chain:
     """All of it on the GPU where TensorRT runs the network, else the host's chain around the back end."""
     from edgeirf.runtime.backends.tensorrt import TensorRTBackend
 
     backend = opened.backend
     if isinstance(backend, TensorRTBackend):
         from edgeirf.runtime.cuda.chain import CudaChain
+        from edgeirf.runtime.cuda.keepwarm import INTERVAL_S
 
+        warm = INTERVAL_S if keep_warm else None
         try:
-            return CudaChain(backend.engine, settings, opened.model.scoring, release=backend.close)
+            return CudaChain(backend.engine, settings, opened.model.scoring, release=backend.close, keep_warm_s=warm)
         except EdgeirfError as error:
             log.warning("pre- and post-processing stay on the CPU: %s", error)
     return HostChain(backend, settings, opened.model.scoring)

@@ -1,15 +1,17 @@
 """CUDA C++ to machine code for one GPU, with NVRTC or with nvcc, whichever is there.
 
-Compiled where it runs: code of CUDA 13 does not load on a CUDA 12 driver (JetPack 6), and the device's own compiler
-always fits its driver.
+Compiled where it runs. A driver loads code of its own major CUDA version and of older ones: code of CUDA 13 does not
+load on JetPack 6, whose driver is of CUDA 12.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,9 +22,15 @@ OPTIONS = ("--std=c++17",)
 
 
 class Compiler(Protocol):
-    """Attributes: ``version``: name and version, part of the cache's key."""
+    """One compiler.
+
+    Attributes:
+        version: name and version, part of the cache's key.
+        cuda: major version of the CUDA it belongs to.
+    """
 
     version: str
+    cuda: int
 
     def compile(self, file: str, arch: str) -> bytes:
         """The kernels of one source file as a cubin for ``arch`` (``sm_87``).
@@ -39,8 +47,10 @@ class Nvcc:
     def __init__(self, program: str) -> None:
         self._program = program
         told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
-        found = re.search(r"V([\d.]+)", told)
-        self.version = f"nvcc-{found[1] if found else 'unknown'}"
+        found = re.search(r"V((\d+)[\d.]+)", told)
+        if found is None:
+            raise BackendError(f"{program} does not say its version: install the CUDA toolkit again")
+        self.version, self.cuda = f"nvcc-{found[1]}", int(found[2])
 
     def compile(self, file: str, arch: str) -> bytes:
         """See :class:`Compiler`."""
@@ -61,7 +71,7 @@ class Nvrtc:
         status, major, minor = nvrtc.nvrtcVersion()
         if int(status):
             raise BackendError(f"NVRTC does not work (error {int(status)}): install nvidia-cuda-nvrtc")
-        self.version = f"nvrtc-{major}.{minor}"
+        self.version, self.cuda = f"nvrtc-{major}.{minor}", int(major)
 
     def compile(self, file: str, arch: str) -> bytes:
         """See :class:`Compiler`."""
@@ -89,25 +99,37 @@ class Nvrtc:
         return values[0] if values else None
 
 
-def find_compiler() -> Compiler:
+def find_compiler(driver_cuda: int | None = None) -> Compiler:
     """NVRTC where ``cuda-bindings`` and the library are installed, else nvcc.
 
+    Args:
+        driver_cuda: major CUDA version of the driver; a compiler of a later one is passed over. None takes any.
+
     Raises:
-        BackendError: there is neither.
+        BackendError: there is none that fits.
     """
+    found = list(_compilers())
+    fitting = [one for one in found if driver_cuda is None or one.cuda <= driver_cuda]
+    if fitting:
+        return fitting[0]
+    version = f"=={driver_cuda}.*" if driver_cuda else ""
+    advice = f"pip install 'cuda-bindings[all]{version}', or install the CUDA toolkit that fits the driver"
+    if found:
+        raise BackendError(f"{found[0].version} is too new for this driver, which is of CUDA {driver_cuda}: {advice}")
+    raise BackendError(f"no CUDA compiler for the kernels: {advice}")
+
+
+def _compilers() -> Iterator[Compiler]:
     try:
         from cuda.bindings import nvrtc
 
-        return Nvrtc(nvrtc)
+        yield Nvrtc(nvrtc)
     except Exception:  # noqa: S110 - absent, or without its library: each version raises something else
         pass
     program = shutil.which("nvcc") or shutil.which("nvcc", path="/usr/local/cuda/bin")
-    if program is None:
-        raise BackendError(
-            "no CUDA compiler for the kernels: pip install 'cuda-bindings[all]' of the driver's CUDA version, or "
-            "install the CUDA toolkit (nvcc)"
-        )
-    return Nvcc(program)
+    if program is not None:
+        with contextlib.suppress(BackendError):
+            yield Nvcc(program)
 
 
 def _first_error(log: str) -> str:

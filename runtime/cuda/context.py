@@ -18,6 +18,7 @@ class CudaContext:
         driver: the module ``pycuda.driver``.
         name: of the GPU.
         capability: compute capability, ``(8, 7)`` for Orin.
+        cuda: major CUDA version of the driver.
         integrated: the GPU shares the host's memory (Jetson), so that nothing needs to be copied to it.
 
     Args:
@@ -34,6 +35,7 @@ class CudaContext:
             self.name: str = device.name()
             self.capability: tuple[int, int] = device.compute_capability()
             self.integrated = bool(device.get_attribute(self.driver.device_attribute.INTEGRATED))
+            self.cuda = int(self.driver.get_driver_version()) // 1000
             self._context = device.retain_primary_context()
         self._closed = False
 

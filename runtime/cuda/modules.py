@@ -28,8 +28,9 @@ class Kernels:
         Raises:
             BackendError: there is no compiler, or it failed.
         """
+        compiler = find_compiler(context.cuda)
         for file in files:
-            self._modules[file] = context.driver.module_from_buffer(machine_code(file, context.arch))
+            self._modules[file] = context.driver.module_from_buffer(machine_code(file, context.arch, compiler))
 
     def launch(self, plan: Launch, stream: Any) -> None:
         """Queues one launch; every address of ``plan.args`` must be filled in."""
@@ -43,16 +44,15 @@ class Kernels:
         self._modules.clear()
 
 
-def machine_code(file: str, arch: str, compiler: Compiler | None = None) -> bytes:
+def machine_code(file: str, arch: str, compiler: Compiler) -> bytes:
     """The cubin of one source file for ``arch``, compiled unless the cache has it.
 
     The cache's key is a hash of the source, its headers, the architecture and the compiler with its version and
     options; a damaged file in the cache is compiled again.
 
     Raises:
-        BackendError: there is no compiler, or it failed.
+        BackendError: the compiler failed.
     """
-    compiler = compiler or find_compiler()
     text = "\0".join([source(file), *headers().values(), arch, compiler.version, *OPTIONS])
     path = cache_folder() / "kernels" / f"{Path(file).stem}-{arch}-{sha256(text.encode())[:24]}.cubin"
     # A cache that cannot be used, damaged or read-only, only costs a second at every start.

@@ -32,7 +32,7 @@ MODELS = [
 
 def compile_all(context: CudaContext) -> Figures:
     """Compiles every source for this GPU, past the cache."""
-    compiler = find_compiler()
+    compiler = find_compiler(context.cuda)
     sizes = {file: len(compiler.compile(file, context.arch)) for file in SOURCES}
     return {"compiler": compiler.version, "arch": context.arch, **sizes}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from edgeirf.runtime.backends import Opened
 from edgeirf.runtime.backends import tensorrt as backend_module
 from edgeirf.runtime.backends.tensorrt import TensorRTBackend
 from edgeirf.runtime.chain import HostChain
-from edgeirf.runtime.cuda import modules
+from edgeirf.runtime.cuda import keepwarm, modules
 from edgeirf.runtime.cuda.chain import CudaChain
 from edgeirf.runtime.tensorrt.device import CudaDevice
 
@@ -70,6 +71,18 @@ def test_without_a_compiler_the_engine_still_runs(
         assert isinstance(detector.chain, HostChain)
         assert "stay on the CPU: no CUDA compiler" in caplog.text
         assert detector(bad(0)).reject
+
+
+def test_kept_warm(tiny_path: Path, good: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keepwarm, "INTERVAL_S", 0.001)
+    with edgeirf.load(tiny_path, "tensorrt", keep_warm=True) as detector:
+        score = detector(good(500)).score
+        ran = driver_control.count("kernels")
+        deadline = time.monotonic() + 20
+        while driver_control.count("kernels") == ran and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert driver_control.count("kernels") > ran
+        assert detector(good(500)).score == score
 
 
 def test_a_lost_gpu_is_one_error_and_a_rejecting_verdict(tiny_path: Path, good: Make) -> None:

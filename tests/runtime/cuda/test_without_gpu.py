@@ -21,8 +21,8 @@ from edgeirf.settings import Preprocess
 class FakeCompiler:
     """Gives what it was asked for as code, and counts."""
 
-    def __init__(self, version: str = "fake-1") -> None:
-        self.version = version
+    def __init__(self, version: str = "fake-1", cuda: int = 13) -> None:
+        self.version, self.cuda = version, cuda
         self.compiled: list[tuple[str, str]] = []
 
     def compile(self, file: str, arch: str) -> bytes:
@@ -130,6 +130,22 @@ def test_no_compiler_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name, path=None: None)
     with pytest.raises(BackendError, match="no CUDA compiler"):
         compiler.find_compiler()
+
+
+@pytest.mark.parametrize(
+    ("there", "driver", "chosen"),
+    [((13, 12), 13, 13), ((13, 12), 12, 12), ((12, 13), 13, 12), ((13,), None, 13), ((13,), 12, None), ((), 12, None)],
+)
+def test_the_compiler_must_not_be_newer_than_the_driver(
+    there: tuple[int, ...], driver: int | None, chosen: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiler, "_compilers", lambda: iter([FakeCompiler(f"fake-{cuda}", cuda) for cuda in there]))
+    if chosen is not None:
+        assert compiler.find_compiler(driver).cuda == chosen
+        return
+    with pytest.raises(BackendError, match="too new for this driver" if there else "no CUDA compiler") as raised:
+        compiler.find_compiler(driver)
+    assert "cuda-bindings[all]==12.*" in str(raised.value)
 
 
 @pytest.mark.parametrize(
