@@ -49,6 +49,15 @@ class Gaussian:
         white = np.moveaxis(centred @ self.whitener.T, -1, -3)
         return np.ascontiguousarray(white.astype(np.float32))
 
+    def unwhiten(self, field: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The inverse of :meth:`whiten`."""
+        raw = np.moveaxis(field.astype(np.float64), -3, -1) @ np.linalg.inv(self.whitener).T + self.mean
+        return np.ascontiguousarray(np.moveaxis(raw, -1, -3).astype(np.float32))
+
+    def after(self, folded: Gaussian) -> Gaussian:
+        """What to whiten a field with that ``folded`` has whitened already, to get what this one makes of the raw."""
+        return Gaussian(folded.whitener @ (self.mean - folded.mean), self.whitener @ np.linalg.inv(folded.whitener))
+
 
 def fit_gaussian(moments: Moments, fit: Fit) -> Gaussian:
     """Fits mu and Sigma^-1/2.

@@ -18,6 +18,8 @@ class OnnxRuntimeBackend:
         graph: the ONNX file's bytes.
         threads: intra-op threads; None takes ``EDGEIRF_THREADS`` or the cores this process may use.
         provider: ``CPUExecutionProvider`` or ``CUDAExecutionProvider``.
+        fuse_int8: False computes quantise and dequantise steps as they are written, in float: for graphs laid out for
+            other libraries, which is quicker than what fusing makes of them.
 
     Raises:
         BackendError: ONNX Runtime refuses the graph, or has no such provider.
@@ -25,7 +27,14 @@ class OnnxRuntimeBackend:
 
     name = "onnxruntime"
 
-    def __init__(self, graph: bytes, threads: int | None = None, provider: str = "CPUExecutionProvider") -> None:
+    def __init__(
+        self,
+        graph: bytes,
+        threads: int | None = None,
+        provider: str = "CPUExecutionProvider",
+        *,
+        fuse_int8: bool = True,
+    ) -> None:
         if provider not in onnxruntime.get_available_providers():
             raise BackendError(
                 f"this ONNX Runtime has no {provider}: pip install onnxruntime-gpu instead of onnxruntime"
@@ -36,6 +45,8 @@ class OnnxRuntimeBackend:
         # Spinning threads fight with the camera and whatever else the line computer does: measured 2.5x slower on a
         # busy machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if not fuse_int8:
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         options.log_severity_level = 3
         try:
             self.session = onnxruntime.InferenceSession(graph, options, providers=[provider])

@@ -1,0 +1,32 @@
+"""The FP16 graph: precision lives in the ONNX types, as strongly typed TensorRT networks want it."""
+
+from __future__ import annotations
+
+import warnings
+
+import onnx
+from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.onnx_model import OnnxModel
+
+FP32_ISLANDS = ["LayerNormalization", "Softmax", "ReduceMean", "ReduceSum", "ReduceL2"]
+"""Sums over many values: of squares they pass 65504, of probabilities they lose the small ones."""
+LARGEST = 65504.0
+
+
+def to_fp16(graph: bytes) -> bytes:
+    """Weights, activations and products in FP16; norms in FP32; input and output stay float32.
+
+    Args:
+        graph: the FP32 ONNX graph.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of weights too small for FP16: the gate judges the result
+        model = convert_float_to_float16(
+            onnx.load_from_string(graph),
+            max_finite_val=LARGEST,
+            keep_io_types=True,
+            op_block_list=FP32_ISLANDS,
+        )
+    OnnxModel.graph_topological_sort(model.graph)  # the converter appends its casts at the end
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString())
