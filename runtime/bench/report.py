@@ -103,7 +103,8 @@ def _nested(measured: list[Measurement], arrivals: str) -> dict[str, dict[str, A
         stages = getattr(one, arrivals)
         if stages:
             rounded = {stage: {k: round(v, 4) for k, v in numbers.items()} for stage, numbers in stages.items()}
-            nested.setdefault(one.target.backend, {})[one.target.model] = rounded
+            of_backend = nested.setdefault(one.target.backend, {})
+            of_backend[one.target.model if one.target.precision in of_backend else one.target.precision] = rounded
     return nested
 
 

@@ -12,12 +12,7 @@ from edgeirf.runtime.kernels import PixelFormat, default_pitch
 from edgeirf.runtime.preprocess import Pixels, crop, inspected_area
 from edgeirf.settings import Preprocess
 
-_FORMATS: dict[tuple[int, str], PixelFormat] = {
-    (1, "uint8"): "gray8",
-    (3, "uint8"): "bgr8",
-    (1, "uint16"): "gray16",
-    (3, "uint16"): "bgr16",
-}
+_FORMATS: dict[tuple[int, int], PixelFormat] = {(1, 1): "gray8", (3, 1): "bgr8", (1, 2): "gray16", (3, 2): "bgr16"}
 
 
 @dataclass(frozen=True)
@@ -29,12 +24,12 @@ class Geometry:
     Attributes:
         area: ``(x, y, width, height)`` in frame pixels of what is inspected.
         channels: 1 or 3.
-        dtype: ``uint8`` or ``uint16``.
+        itemsize: bytes of a value, 1 or 2.
     """
 
     area: tuple[int, int, int, int]
     channels: int
-    dtype: str
+    itemsize: int
 
     @classmethod
     def of(cls, frame: Pixels, settings: Preprocess) -> Geometry:
@@ -43,7 +38,8 @@ class Geometry:
         Raises:
             FrameError: it does not cover the region of interest.
         """
-        return cls(inspected_area(frame.shape, settings), frame.shape[2] if frame.ndim == 3 else 1, str(frame.dtype))
+        channels = frame.shape[2] if frame.ndim == 3 else 1
+        return cls(inspected_area(frame.shape, settings), channels, frame.itemsize)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -53,7 +49,7 @@ class Geometry:
     @property
     def pixel_format(self) -> PixelFormat:
         """As the kernels call it."""
-        return _FORMATS[self.channels, self.dtype]
+        return _FORMATS[self.channels, self.itemsize]
 
     @property
     def pitch(self) -> int:
@@ -68,9 +64,8 @@ class Geometry:
     def view(self, buffer: NDArray[np.uint8]) -> NDArray[Any]:
         """``(height, width, channels)`` pixels laid over the start of a buffer, rows :attr:`pitch` apart."""
         height, width = self.size
-        item = np.dtype(self.dtype).itemsize
-        shape, strides = (height, width, self.channels), (self.pitch, self.channels * item, item)
-        return np.ndarray(shape, self.dtype, buffer, 0, strides)
+        shape, strides = (height, width, self.channels), (self.pitch, self.channels * self.itemsize, self.itemsize)
+        return np.ndarray(shape, np.uint8 if self.itemsize == 1 else np.uint16, buffer, 0, strides)
 
     def stage(self, frame: Pixels, view: NDArray[Any], settings: Preprocess) -> None:
         """Copies the region of interest of ``frame`` into a :meth:`view`."""

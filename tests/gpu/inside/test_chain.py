@@ -260,6 +260,21 @@ class TestHostProgram:
         host.detach()
         ctypes.CDLL("libcuda.so.1").cuCtxPopCurrent_v2(None)
 
+    def test_a_primary_context_that_the_host_has_set_stays_current(self, make_pair: MakePair, good: Make) -> None:
+        """As torch and the CUDA runtime do it."""
+        library, primary = ctypes.CDLL("libcuda.so.1"), ctypes.c_void_p()
+        library.cuInit(0)
+        library.cuDevicePrimaryCtxRetain(ctypes.byref(primary), 0)
+        library.cuCtxSetCurrent(primary)
+        pair = make_pair()
+        pair.compare(good(0), THRESHOLD)
+        assert _current() == primary.value
+        pair.cuda.close()
+        assert _current() == primary.value
+        assert driver_control.live() == {"contexts": 1}
+        library.cuCtxSetCurrent(None)
+        library.cuDevicePrimaryCtxRelease_v2(0)
+
     def test_used_and_closed_from_other_threads(self, make_pair: MakePair, memory: str, good: Make, bad: Make) -> None:
         pair = make_pair()
         failures: list[BaseException] = []
