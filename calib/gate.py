@@ -113,11 +113,39 @@ def refusal(comparisons: Mapping[str, Comparison], limits: Limits) -> str | None
         if not np.isfinite(values).all():
             return "its scores are not finite numbers"
         if found.auroc_loss_points > limits.auroc_points:
-            return f"it loses {found.auroc_loss_points:.2g} points of AUROC on {name} defects ({limits.auroc_points:g})"
+            loss, most = found.auroc_loss_points, limits.auroc_points
+            return f"it loses {loss:.2f} points of AUROC on {name} defects ({most:g} allowed)"
         if found.flips:
             total = found.good + found.defective
-            return f"{found.flips} of {total} verdicts change on {name} defects and good parts (none may)"
+            return f"{found.flips} of {total} clear verdicts change on good parts and {name} defects"
     return None
+
+
+def findings(report: Mapping[str, Any], *, with_layers: bool = False) -> str:
+    """A graph's report in the bundle in plain words; empty for one that no gate has seen.
+
+    Args:
+        report: as :attr:`edgeirf.manifest.Model.report` keeps it.
+        with_layers: name the layers that stayed in float.
+    """
+    parts = []
+    for name in ("labelled", "synthetic"):
+        found = report.get(name)
+        if isinstance(found, dict):
+            parts.append(_finding(name, found))
+    layers = report.get("float_layers")
+    if isinstance(layers, dict) and layers:
+        count = f"{len(layers)} of {len(layers) + report.get('int8_layers', 0)} layers in float"
+        parts.append(f"{count} ({', '.join(layers)})" if with_layers else count)
+    return "; ".join(parts)
+
+
+def _finding(name: str, found: Mapping[str, Any]) -> str:
+    loss = float(found.get("auroc_loss_points", 0))
+    change = "equal" if abs(loss) < 0.005 else f"{abs(loss):.2f} points {'lower' if loss > 0 else 'higher'}"
+    total = found.get("good", 0) + found.get("defective", 0)
+    flips = found.get("flips", 0) + found.get("flips_in_band", 0)
+    return f"AUROC {change} on {found.get('defective')} {name} defects, {flips} of {total} verdicts differ"
 
 
 def rank_correlation(first: Floats, second: Floats) -> float:

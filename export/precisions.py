@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeirf.calib.crossfit import CrossFit, cross_fit
-from edgeirf.calib.gate import LIMITS, Comparison, Limits, Margins, compare, refusal
+from edgeirf.calib.gate import LIMITS, Comparison, Limits, Margins, compare, findings, refusal
 from edgeirf.calib.gaussian import Fit
 from edgeirf.calib.metrics import Floats
 from edgeirf.calib.ranges import Method
@@ -80,6 +80,12 @@ class Made:
     key: str
     model: Model
     graph: bytes
+
+    def summary(self) -> str:
+        """One line: passed or refused, and what was measured."""
+        if self.model.refused is not None:
+            return f"{self.key} is refused: {self.model.refused}"
+        return f"{self.key} passed: {findings(self.model.report)}"
 
 
 @dataclass(frozen=True)

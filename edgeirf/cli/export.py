@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from edgeirf.bundle import Bundle
 from edgeirf.cli.console import console
+from edgeirf.cli.engines import build_and_tell, check_engine
+from edgeirf.cli.engines import build_and_tell, check_engine
 from edgeirf.errors import EdgeirfError, UsageError
 
 if TYPE_CHECKING:
     from edgeirf.manifest import Manifest
 
 NAME = "export"
+DEVICES = {"on the CPU": "onnxruntime", "with TensorRT": "tensorrt"}
 
 
 def main(
@@ -26,11 +30,23 @@ def main(
     false_reject_rate: float = typer.Option(0.01, help="Share of good parts that may be rejected."),
     sigma: float = typer.Option(4.0, help="Smoothing of the anomaly map, pixels of the network input."),
     top_k: int = typer.Option(1, help="Image score: mean of this many largest map values; 1 is the maximum."),
+    precision: str = typer.Option("fp32,fp16,int8", help="Graphs to make, each proved against fp32."),
+    calib: Path = typer.Option(None, help="Good parts for the INT8 ranges; default: the held-out ones."),
+    calibration_method: str = typer.Option("minmax", help="INT8 ranges: minmax, percentile, entropy."),
+    quantiser: str = typer.Option("edgeirf", help="What writes TensorRT's INT8 graph: edgeirf, modelopt."),
+    validate: Path = typer.Option(None, help="Labelled images (good/, defects) that every precision must pass on too."),
+    keep_refused: bool = typer.Option(False, "--keep-refused", help="Keep graphs that fail, marked as refused."),
+    engine: str = typer.Option(None, help="Build engines here too: tensorrt, tensorrt-rtx (needs no GPU)."),
+    target: str = typer.Option(None, help="GPUs for tensorrt-rtx: sm86,sm89,... Default: any from Ampere on."),
+    engine: str = typer.Option(None, help="Build engines of the graphs too: tensorrt, tensorrt-rtx."),
+    target: str = typer.Option(None, help="GPUs that tensorrt-rtx builds for, like sm86,sm89."),
     force: bool = typer.Option(False, "--force", "-f", help="Overwrite an existing bundle."),
 ) -> None:
     """Make one portable file of a trained run."""
     if method not in ("irf", "invad") or gaussian not in ("standard", "diagonal", "full"):
         raise UsageError("--method is irf or invad; --gaussian is standard, diagonal or full")
+    check_engine(engine, target)
+    check_engine(engine, target)
     try:
         from edgeirf.export.export import Options, export
         from edgeirf.trainers.run import Run, newest_run
@@ -40,13 +56,41 @@ def main(
     path = output or Path(f"{run.config.name}.irf")
     if path.exists() and not force:
         raise UsageError(f"{path} exists: --force overwrites it, --output names another")
-    choices: Any = {"method": method, "gaussian": gaussian}
-    options = Options(**choices, t=t, steps=steps, false_reject_rate=false_reject_rate, sigma=sigma, top_k=top_k)
+    choices: Any = {"method": method, "gaussian": gaussian, "calibration_method": calibration_method}
+    options = Options(
+        **choices,
+        t=t,
+        steps=steps,
+        false_reject_rate=false_reject_rate,
+        sigma=sigma,
+        top_k=top_k,
+        precisions=tuple(dict.fromkeys(part.strip().lower() for part in precision.split(","))),
+        quantiser=quantiser,
+        calibration_folder=calib,
+        validation_folder=validate,
+        keep_refused=keep_refused,
+    )
     result = export(run, path, options, progress=lambda stage: console.print(f"{stage} ..."))
     typer.echo(f"torch and ONNX Runtime agree to {result.parity:.1e} of a score on {result.images} held-out pictures")
     for line in threshold_lines(result.manifest):
         typer.echo(line)
+    for made in result.reduced:
+        typer.echo(made.summary())
+    if result.reduced:
+        typer.echo(default_line(Bundle.read(path)))
+    if engine is not None:
+        build_and_tell(path, engine, target)
+    if engine is not None:
+        build_and_tell(path, engine, target)
     typer.echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB); next: edgeirf run --camera 0 --model {path}")
+
+
+def default_line(bundle: Bundle) -> str:
+    """Which graph each back end takes by itself."""
+    from edgeirf.runtime.backends import choose_model
+
+    keys = {place: choose_model(bundle, family, None)[0] for place, family in DEVICES.items()}
+    return "default: " + ", ".join(f"{key} {place}" for place, key in keys.items())
 
 
 def threshold_lines(manifest: Manifest) -> list[str]:

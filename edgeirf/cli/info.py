@@ -156,9 +156,21 @@ def _models(bundle: Bundle) -> Table:
     for key, model in bundle.manifest.models.items():
         gate = "passed" if model.refused is None else f"refused: {model.refused}"
         family = "every back end" if model.family == "any" else model.family
-        measured = ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in model.report.items())
-        table.add_row(key, megabytes(bundle.manifest.members[model.file].size), family, gate, measured or "-")
+        table.add_row(key, megabytes(bundle.manifest.members[model.file].size), family, gate, _measured(model) or "-")
     return table
+
+
+def _measured(model: Model) -> str:
+    """The gate's findings, then the plain figures; the rest is for ``--json``."""
+    from edgeirf.calib.gate import findings
+
+    hidden = ("int8_layers", "golden_tolerance")
+    figures = [
+        f"{name.replace('_', ' ')} {_value(value)}"
+        for name, value in model.report.items()
+        if name not in hidden and not isinstance(value, (dict, list))
+    ]
+    return "; ".join(filter(None, (findings(model.report, with_layers=True), ", ".join(figures))))
 
 
 def _input(settings: Preprocess) -> str:
@@ -193,7 +205,7 @@ def _score(scoring: Scoring) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
-    return json.dumps(value) if isinstance(value, (str, list, dict)) else str(value)
+    return str(value)
 
 
 def megabytes(size: int) -> str:
