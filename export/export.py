@@ -19,6 +19,7 @@ import edgeirf
 from edgeirf import bundle
 from edgeirf.calib.crossfit import cross_fit
 from edgeirf.calib.gaussian import Fit
+from edgeirf.calib.model_page import model_page
 from edgeirf.calib.ranges import METHODS
 from edgeirf.calib.ranges import Method as RangeMethod
 from edgeirf.conformal import check_rate
@@ -164,8 +165,13 @@ def export(
         false_reject_rate=options.false_reject_rate,
         models={"fp32": model, **{made.key: made.model for made in shipped}},
     )
-    members = {made.model.file: made.graph for made in shipped}
-    bundle.write(path, manifest, {model.file: onnx_bytes, bundle.GOLDEN: _npz(golden_member), **members})
+    members = {
+        model.file: onnx_bytes,
+        bundle.GOLDEN: _npz(golden_member),
+        bundle.REPORT: model_page(manifest, chain, pictures).encode(),
+        **{made.model.file: made.graph for made in shipped},
+    }
+    bundle.write(path, manifest, members)
     return Exported(manifest, parity, len(checked), tuple(reduced))
 
 

@@ -10,7 +10,6 @@ import typer
 from edgeirf.bundle import Bundle
 from edgeirf.cli.console import console
 from edgeirf.cli.engines import build_and_tell, check_engine
-from edgeirf.cli.engines import build_and_tell, check_engine
 from edgeirf.errors import EdgeirfError, UsageError
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ def main(
     keep_refused: bool = typer.Option(False, "--keep-refused", help="Keep graphs that fail, marked as refused."),
     engine: str = typer.Option(None, help="Build engines here too: tensorrt, tensorrt-rtx (needs no GPU)."),
     target: str = typer.Option(None, help="GPUs for tensorrt-rtx: sm86,sm89,... Default: any from Ampere on."),
-    engine: str = typer.Option(None, help="Build engines of the graphs too: tensorrt, tensorrt-rtx."),
-    target: str = typer.Option(None, help="GPUs that tensorrt-rtx builds for, like sm86,sm89."),
     force: bool = typer.Option(False, "--force", "-f", help="Overwrite an existing bundle."),
 ) -> None:
     """Make one portable file of a trained run."""
