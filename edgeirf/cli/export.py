@@ -43,7 +43,6 @@ def main(
     if method not in ("irf", "invad") or gaussian not in ("standard", "diagonal", "full"):
         raise UsageError("--method is irf or invad; --gaussian is standard, diagonal or full")
     check_engine(engine, target)
-    check_engine(engine, target)
     try:
         from edgeirf.export.export import Options, export
         from edgeirf.trainers.run import Run, newest_run
@@ -75,8 +74,6 @@ def main(
         typer.echo(made.summary())
     if result.reduced:
         typer.echo(default_line(Bundle.read(path)))
-    if engine is not None:
-        build_and_tell(path, engine, target)
     if engine is not None:
         build_and_tell(path, engine, target)
     typer.echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB); next: edgeirf run --camera 0 --model {path}")
