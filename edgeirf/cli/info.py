@@ -170,7 +170,8 @@ def _measured(model: Model) -> str:
         for name, value in model.report.items()
         if name not in hidden and not isinstance(value, (dict, list))
     ]
-    return "; ".join(filter(None, (findings(model.report, with_layers=True), ", ".join(figures))))
+    text = "; ".join(filter(None, (findings(model.report, with_layers=True), ", ".join(figures))))
+    return "".join(letter if letter.isprintable() else "?" for letter in text)  # a report may hold any text
 
 
 def _input(settings: Preprocess) -> str:

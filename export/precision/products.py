@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 
 import onnx
 
@@ -54,7 +55,7 @@ def product_names(model: onnx.ModelProto) -> list[str]:
 def layer_of(node: str) -> str:
     """Readable name of a product: ``/noise/blocks.0/mlp/mlp.2/MatMul`` is ``noise.blocks.0.mlp.2``."""
     parts = [part for part in node.split("/")[:-1] if part]
-    kept = [part for part, after in zip(parts, [*parts[1:], ""], strict=True) if not after.startswith(f"{part}.")]
+    kept = [part for part, after in pairwise([*parts, ""]) if not after.startswith(f"{part}.")]
     return ".".join(kept).removeprefix("extractor.") or node
 
 

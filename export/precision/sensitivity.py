@@ -38,10 +38,6 @@ def sensitivities(graph: bytes, ranges: Ranges, batches: Sequence[NDArray[np.flo
 
 def worst_layers(found: Mapping[str, float], budget: float) -> list[str]:
     """The fewest layers, worst first, to leave in float so that the others' errors add up to at most ``budget``."""
-    left, kept = sum(found.values()), []
-    for name, error in found.items():
-        if left <= budget:
-            break
-        kept.append(name)
-        left -= error
-    return kept
+    names, errors = list(found), list(found.values())
+    count = next(count for count in range(len(names) + 1) if sum(errors[count:]) <= budget)
+    return names[:count]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgeirf.calib.crossfit import cross_fit
-from edgeirf.calib.gaussian import Moments, fit_gaussian
+from edgeirf.calib.gaussian import Gaussian, Moments, fit_gaussian
 from edgeirf.settings import Preprocess, Scoring
 
 
@@ -85,3 +85,14 @@ def test_invad_statistics_are_those_of_the_parts() -> None:
     assert fitted.scoring.latent is not None
     assert fitted.scoring.latent[0] == pytest.approx(0.5, abs=0.05)
     assert np.mean(fitted.scores) == pytest.approx(0.0, abs=0.5)
+
+
+def test_unwhitening_and_replacing_a_gaussian() -> None:
+    rng = np.random.default_rng(0)
+    raw = rng.normal(size=(2, 5, 3, 4)).astype(np.float32)
+    first, second = (Gaussian(rng.normal(size=5), np.eye(5) + 0.2 * rng.normal(size=(5, 5))) for _ in range(2))
+    assert np.allclose(first.unwhiten(first.whiten(raw)), raw, atol=1e-5)
+    assert np.allclose(second.after(first).whiten(first.whiten(raw)), second.whiten(raw), atol=1e-5)
+    same = first.after(first)
+    assert np.allclose(same.whitener, np.eye(5))
+    assert np.allclose(same.mean, 0)
