@@ -64,7 +64,7 @@ __device__ inline float mean_of_largest(const PostprocessArgs& args, float (*pan
   for (int shift = 21; shift >= 0; shift = shift == 21 ? 10 : shift - 10) {
     const int bits = shift ? 11 : 10;
     for (int i = threadIdx.x; i < kBins; i += kThreads) histogram[i] = 0;
-    __syncthreads();
+    // A sweep has a barrier before its first value, so the bins are clear; after its last barrier, bins still change.
     count_digits(args, panel, histogram, prefix, shift, bits);
     __syncthreads();
     if (warp_index() == 0) {
@@ -77,7 +77,6 @@ __device__ inline float mean_of_largest(const PostprocessArgs& args, float (*pan
     __syncthreads();
     prefix = chosen;
     wanted = left;
-    __syncthreads();
   }
   float sum = 0.0f;
   sweep(args, panel, [&](int, float value) {

@@ -126,6 +126,7 @@ struct Bayer {
   }
 
   __device__ void add(const PreprocessArgs& args, uint32 weight, uint32 (&sums)[kSamples]) const {
+    if (!used) return;
     const bool red_row = (centre & 1) == args.order >> 1;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {

@@ -111,7 +111,8 @@ def atomic(machine: Machine, instruction: Instruction) -> Step:
                 items[place] = change(items[place], value)
         if returns:
             write(machine.register(operands[0]), before, mask)
-        machine.moment.atomics |= "global" in parts
+        if "global" in parts:
+            machine.moment.signal(mask)
 
     return step
 
@@ -122,9 +123,7 @@ def fence(machine: Machine, instruction: Instruction) -> Step:
         raise NotImplementedError(instruction.text)
 
     def step(mask: Mask) -> None:
-        machine.moment.fences += mask
-        if machine.moment.atomics:
-            machine.moment.acquired |= mask
+        machine.moment.fence(mask)
 
     return step
 

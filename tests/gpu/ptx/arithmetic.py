@@ -117,6 +117,8 @@ def multiply_wide(a: Values, b: Values) -> Values:
 
 def multiply_high(a: Values, b: Values) -> Values:
     """``mul.hi``: the upper half of the product."""
+    if a.dtype.itemsize == 8:  # wider than numpy goes
+        return (a.astype(object) * b.astype(object) >> 64).astype(a.dtype)
     product = multiply_wide(a, b)
     return (product >> product.dtype.type(8 * a.dtype.itemsize)).astype(a.dtype)
 

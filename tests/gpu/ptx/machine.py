@@ -43,7 +43,7 @@ class Machine:
         self.traffic: dict[str, int] = {}
         self.sectors: dict[str, int] = {}
         self.steps = 0
-        self.moment = Moment(0, 0, np.zeros(self.threads, np.int32), np.zeros(self.threads, bool))
+        self.moment = Moment(self.threads)
         self._set_constants((0, 0, 0))
         self._code: list[Step | None] = [compile_step(self, instruction) for instruction in program.code]
 
@@ -86,11 +86,7 @@ class Machine:
         return np.array([value & (2 ** (8 * dtype.itemsize) - 1)], f"u{dtype.itemsize}").view(dtype)
 
     def _begin(self, number: int) -> None:
-        self.moment.block = number
-        self.moment.interval += 1
-        self.moment.fences[:] = 0
-        self.moment.acquired[:] = False
-        self.moment.atomics = False
+        self.moment.begin_block(number)
         self.shared = self._shared()
         for name, register in self.registers.items():
             if self.program.registers.get(name.rstrip("0123456789")):
@@ -124,7 +120,7 @@ class Machine:
             if not groups:
                 self._meet(waiting, gone, parked)
                 groups, waiting = {barrier + 1: waiting}, np.zeros(self.threads, bool)
-                self.moment.interval += 1
+                self.moment.barrier()
                 continue
             position = min(groups)
             mask = groups.pop(position)

@@ -67,9 +67,9 @@ class Watch:
             self._unfenced[at] = not access.strong
 
     def end_block(self, moment: Moment) -> None:
-        """What a thread wrote before its last fence is fit for other blocks to read."""
+        """What is now released is fit for other blocks to read."""
         mine = self._unfenced & (self._block == moment.block)
-        self._unfenced[mine] = moment.fences[self._writer[mine]] <= self._fences[mine]
+        self._unfenced[mine] = moment.released[self._writer[mine]] <= self._fences[mine]
 
     def _check_threads(self, access: Access, at: Any, by: Any, moment: Moment) -> None:
         if access.writes and not access.strong:
@@ -101,23 +101,51 @@ class Watch:
             raise MemoryFault("race between blocks: the reader has not fenced after the atomic that told it to read")
 
 
-@dataclass
 class Moment:
-    """Where a launch is.
+    """Where a launch is, and what fences, barriers and atomics have put in order between blocks.
+
+    A block tells others by an atomic operation that its results are there. They may read what its threads wrote before
+    a fence that came before that: in the same thread, or with a barrier in between. A thread that reads what other
+    blocks wrote has fenced after an atomic operation of its own, or of its block with a barrier in between.
 
     Attributes:
         block: number of the running block.
         interval: number of barrier intervals since the launch began.
-        fences: fences that each thread of the block has executed.
+        fences: that each thread of the block has executed.
+        released: those of them that came before the block's last atomic operation.
         acquired: the thread has fenced after an atomic operation of its block.
-        atomics: the block has executed an atomic operation on global memory.
     """
 
-    block: int
-    interval: int
-    fences: NDArray[np.int32]
-    acquired: NDArray[np.bool_]
-    atomics: bool = False
+    def __init__(self, threads: int) -> None:
+        self.block = self.interval = 0
+        self.fences = np.zeros(threads, np.int32)
+        self.released = np.zeros(threads, np.int32)
+        self.acquired = np.zeros(threads, bool)
+        self._settled = np.zeros(threads, np.int32)  # fences before the last barrier
+        self._told = np.zeros(threads, bool)  # of an atomic operation
+
+    def begin_block(self, block: int) -> None:
+        """Nothing is fenced yet."""
+        self.block = block
+        self.interval += 1
+        for counter in (self.fences, self.released, self.acquired, self._settled, self._told):
+            counter[:] = 0
+
+    def barrier(self) -> None:
+        """All threads of the block have met."""
+        self.interval += 1
+        self._settled[:] = self.fences
+        self._told[:] = self._told.any()
+
+    def fence(self, threads: NDArray[np.bool_]) -> None:
+        """The threads execute a fence."""
+        self.fences += threads
+        self.acquired |= threads & self._told
+
+    def signal(self, threads: NDArray[np.bool_]) -> None:
+        """The threads execute an atomic operation on global memory."""
+        self.released[:] = np.where(threads, self.fences, self._settled)
+        self._told |= threads
 
 
 @dataclass

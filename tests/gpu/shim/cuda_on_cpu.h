@@ -1,10 +1,8 @@
 // The part of CUDA C++ that the kernels use, on fibers: enough of it, and no more. Included before a .cu file.
 #pragma once
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 
 #include "fibers.h"
 #include "memory.h"
@@ -73,8 +71,14 @@ T update(T* address, Change change) {
   shim::show(value, shim::lane() + (distance) > 31 ? shim::lane() : shim::lane() + (distance), __LINE__)
 #define __ballot_sync(mask, vote) shim::ballot(vote, __LINE__)
 
-using std::max;
-using std::min;
+template <class T>
+T min(T a, T b) {
+  return b < a ? b : a;
+}
+template <class T>
+T max(T a, T b) {
+  return a < b ? b : a;
+}
 
 inline int __ffs(unsigned word) { return __builtin_ffs(static_cast<int>(word)); }
 inline float __fmul_rn(float a, float b) { return a * b; }  // compiled without contraction
