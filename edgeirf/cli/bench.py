@@ -20,9 +20,7 @@ def main(
     path: Path = typer.Argument(..., metavar="BUNDLE", help="The .irf file."),
     device: str = typer.Option(None, help="Only cpu, cuda or tensorrt; default: all that this machine has."),
     precision: str = typer.Option(None, help="Only fp32, fp16 or int8; default: all."),
-    camera: str = typer.Option(
-        None, metavar="SOURCE", help="Frames of a camera, as in run; default: its own."
-    ),
+    camera: str = typer.Option(None, metavar="SOURCE", help="Frames of a camera, as in run; default: its own."),
     size: str = typer.Option(None, metavar="WxH", help="Pixels of the camera; default: the region of interest."),
     frames: int = typer.Option(500, min=1, help="Frames that follow each other at once."),
     seconds: float = typer.Option(20.0, min=0.1, help="At most this long for them."),
