@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import Any
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def _panel(prepared: Pixels, scored: Scored, pixel_threshold: float, tiles: tupl
     rows, columns = tiles
     _, height, width, _ = prepared.shape
     whole = prepared.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
-    frame = np.ascontiguousarray(whole[..., ::-1])
+    frame: Any = np.ascontiguousarray(whole[..., ::-1])
     uris = (data_uri(to_bgr8(frame)), data_uri(overlay(frame, scored.map, pixel_threshold, ())))
     images = "".join(f'<img src="{uri}" alt="">' for uri in uris)
     caption = f"<figcaption><span>score {scored.score:.4g}</span></figcaption>"

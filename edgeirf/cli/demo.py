@@ -79,6 +79,7 @@ def _render(folder: Path, seed: int, size: int) -> None:
 
 def _inspect(detector: Detector, stream: str, output: Path) -> None:
     from edgeirf.runtime.pipeline import run_pipeline
+    from edgeirf.runtime.sinks import Sink
     from edgeirf.runtime.sinks.jsonl import JsonLines
     from edgeirf.runtime.sinks.rejects import RejectSaver
     from edgeirf.runtime.sources.opening import open_source
@@ -87,7 +88,7 @@ def _inspect(detector: Detector, stream: str, output: Path) -> None:
     source, stats = open_source(stream), Stats()
     with ExitStack() as stack, stop_on_signal(source.stop) as stopped:
         stack.callback(source.close)
-        sinks = [
+        sinks: list[Sink] = [
             JsonLines(str(output / "verdicts.jsonl")),
             RejectSaver(str(output / "rejects"), detector.pixel_threshold),
         ]

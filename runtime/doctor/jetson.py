@@ -62,7 +62,8 @@ def _power(system: System) -> Iterator[Finding]:
     elif best is None or current == best:
         yield Finding("Power mode", "ok", modes.get(current, f"mode {current}"))
     else:
-        detail = f"{modes.get(current, f'mode {current}')}; {modes[best]} is faster if the power supply and the cooling allow it"
+        now = modes.get(current, f"mode {current}")
+        detail = f"{now}; {modes[best]} is faster if the power supply and the cooling allow it"
         yield Finding("Power mode", "warn", detail, f"sudo nvpmodel -m {best}")
 
 
