@@ -23,7 +23,7 @@ from edgeirf.export.precision.head import fold_gaussian, head_products
 from edgeirf.export.precision.int8 import Layout
 from edgeirf.export.precision.products import layer_of, product_names
 from edgeirf.export.precision.quantiser import Quantiser, quantiser
-from edgeirf.export.precision.sensitivity import sensitivities, worst_layers
+from edgeirf.export.precision.sensitivity import sensitivities, without_gaps, worst_layers
 from edgeirf.manifest import Family, Model
 from edgeirf.runtime import golden
 from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
@@ -35,7 +35,7 @@ CALIBRATION_PICTURES = 48
 FEWEST_PICTURES = 8
 """Fewer different pictures than this do not show the range of anything."""
 SENSITIVITY_PICTURES = 2
-ERROR_BUDGETS = (0.3, 0.1, 0.03)
+ERROR_BUDGETS = (0.3, 0.15, 0.05)
 """Mean squared errors of the field that INT8 may add, tried in turn; the field of good parts has variance 1."""
 LARGEST_FLOAT_SHARE = 1 / 3
 """Share of the layers that an INT8 graph may leave in float and still call itself INT8."""
@@ -161,12 +161,15 @@ class Prover:
         model = onnx.load_from_string(self.fp32.graph)
         head = head_products(model)
         rest = {name: error for name, error in found.items() if name not in head}
+        order = product_names(model)
         for budget in ERROR_BUDGETS:
             keep = head + worst_layers(rest, budget)
             self.tell(f"{key}: {len(keep)} of {len(found)} layers in float")
             full = len(keep) > LARGEST_FLOAT_SHARE * len(found)
             if full:
                 keep = head
+            if layout == "onnxruntime":
+                keep = without_gaps(order, keep)
             convert = partial(maker.quantise, layout=layout, keep=frozenset(keep))
             candidate = self._candidate(convert, LIMITS["int8"], fuse_int8=layout != "tensorrt")
             refused = refusal(candidate.comparisons, LIMITS["int8"])
@@ -174,8 +177,7 @@ class Prover:
                 refused = refused or "more than a third of the layers would have to stay in float"
             if refused is None or full or once:
                 break
-        order = {name: place for place, name in enumerate(product_names(model))}
-        return candidate, sorted(keep, key=order.__getitem__), refused
+        return candidate, [name for name in order if name in keep], refused
 
     def _candidate(self, convert: Convert, limits: Limits, *, fuse_int8: bool = True) -> _Candidate:
         """Converts, fits the Gaussian again to what the converted graph makes of good parts, and scores the evidence.

@@ -18,7 +18,7 @@ from edgeirf.export.precision.head import fold_gaussian, head_products
 from edgeirf.export.precision.int8 import Layout, quantise_weight, scale_of, to_int8
 from edgeirf.export.precision.observe import observe
 from edgeirf.export.precision.products import layer_of, product_names
-from edgeirf.export.precision.sensitivity import sensitivities, worst_layers
+from edgeirf.export.precision.sensitivity import sensitivities, without_gaps, worst_layers
 from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
 
 LAYOUTS: tuple[Layout, ...] = ("tensorrt", "onnxruntime")
@@ -143,6 +143,11 @@ def test_the_worst_layers_stay_in_float(graph, batches, ranges) -> None:
 @pytest.mark.parametrize(("budget", "kept"), [(1.0, []), (0.2, ["a"]), (0.05, ["a", "b"]), (0.0, ["a", "b", "c"])])
 def test_as_few_as_the_budget_allows(budget: float, kept: list[str]) -> None:
     assert worst_layers({"a": 0.5, "b": 0.1, "c": 0.04, "d": 0.0}, budget) == kept
+
+
+def test_no_layer_is_int8_between_two_float_ones() -> None:
+    assert without_gaps("abcdefgh", ["c", "e"]) == ["a", "b", "c", "d", "e"]
+    assert without_gaps("abcdefgh", ["h"]) == ["a", "h"]
 
 
 def test_the_gaussian_is_folded_into_the_heads(graph, batches) -> None:
