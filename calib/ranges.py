@@ -82,7 +82,7 @@ def _edge(histogram: Histogram, bins: int) -> float:
 def _least_divergence(counts: NDArray[np.int64]) -> int:
     """Number of bins to keep: least Kullback-Leibler divergence of the quantised distribution from the clipped one."""
     last = max(int(np.max(np.flatnonzero(counts), initial=0)) + 1, LEVELS)
-    candidates = [*range(LEVELS, last, LEVELS // 8), last]
+    candidates: list[int] = [*range(LEVELS, last, LEVELS // 8), last]
     return min(candidates, key=lambda kept: _divergence(counts, kept))
 
 
