@@ -11,4 +11,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-collect_ignore_glob = [] if os.environ.get("EDGEIRF_STANDIN") else ["inside/*"]
+collect_ignore_glob = [] if os.environ.get("EDGEIRF_STANDIN") else ["inside"]
