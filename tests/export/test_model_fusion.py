@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import pytest
 import torch
-from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from edgeirf.errors import BackendError
 from edgeirf.export.graph import IrfGraph
 from edgeirf.export.onnx_graph import to_onnx
+from edgeirf.export.precision.fp16 import to_fp16
+from edgeirf.export.precision.quantiser import OwnQuantiser
 from edgeirf.runtime.tensorrt import library
 from edgeirf.runtime.tensorrt.builder import EngineSpec, build
 from edgeirf.runtime.tensorrt.library import Library
@@ -43,9 +45,8 @@ def exported() -> bytes:
 
 @pytest.fixture(scope="module")
 def half(exported: bytes) -> bytes:
-    """The plainest conversion to FP16, without islands."""
-    converted = convert_float_to_float16(onnx.load_from_string(exported), keep_io_types=True)
-    return bytes(converted.SerializeToString())
+    """The FP16 graph that export ships."""
+    return to_fp16(exported)
 
 
 def products(graph: bytes) -> set[str]:
@@ -66,3 +67,16 @@ def test_all_of_the_fp16_graph_is_computed_in_half(rtx: Library, half: bytes, ta
     report = build(rtx, half, EngineSpec(2, SIZE, (target,))).fusion
     assert {product.node for product in report.products} == products(half)
     assert report.outside("Half") == (), report.summary("Half")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_all_of_the_int8_graph_is_computed_in_int8_but_what_is_kept_in_float(
+    rtx: Library, exported: bytes, target: str
+) -> None:
+    batches = list(np.random.default_rng(0).uniform(-1, 1, (4, 1, 3, *SIZE)).astype(np.float32))
+    kept = {node for node in products(exported) if "/stem/" in node or "project_out" in node}
+    assert len(kept) == 2
+    int8 = OwnQuantiser(exported, batches, "minmax").quantise(exported, "tensorrt", kept)
+    report = build(rtx, int8, EngineSpec(2, SIZE, (target,))).fusion
+    assert len(report.products) == 45
+    assert {product.node for product in report.outside("Int8")} == kept, report.summary("Int8")
