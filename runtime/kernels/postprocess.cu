@@ -9,8 +9,6 @@
 // Grid: 32 cells a block, of 1024 threads.
 #include "regions.cuh"
 
-__device__ inline bool is_finite(float value) { return fabsf(value) <= 3.402823466e38f; }
-
 extern "C" __global__ void __launch_bounds__(kThreads) postprocess(PostprocessArgs args) {
   __shared__ float panel[kPanelCells][kWarp];
   sum_squares(args, panel);
@@ -35,7 +33,7 @@ extern "C" __global__ void __launch_bounds__(kThreads) postprocess(PostprocessAr
   uint32 flags = score > args.score_threshold ? kReject : 0;
   if (found > kMaxRegions) flags |= kMoreRegions;
   if (args.write_map || found) flags |= kMapWritten;
-  if (!is_finite(score) || !is_finite(peak)) flags |= kNotFinite;
+  if (!is_finite(score)) flags |= kNotFinite;
   uint4* words = reinterpret_cast<uint4*>(args.result);
   store(words, make_uint4(__float_as_uint(score), __float_as_uint(peak), __float_as_uint(lowest), __float_as_uint(nll)));
   store(words + 1, make_uint4(reached, found, flags, sequence));

@@ -95,8 +95,11 @@ __device__ inline float likelihood(const PostprocessArgs& args) {
   return 0.5f * sum / (static_cast<float>(cells) * args.channels);
 }
 
+__device__ inline bool is_finite(float value) { return fabsf(value) <= 3.402823466e38f; }
+
 __device__ inline float image_score(const PostprocessArgs& args, float (*panel)[kWarp], float peak, float lowest,
                                     float nll) {
+  if (!is_finite(peak)) return peak;  // whatever the sign of its NaN, a broken field has no mean of its sound part
   if (args.use_latent) {
     const double spread = static_cast<double>(peak) - lowest;
     return static_cast<float>((nll - args.latent[0]) / args.latent[1] + (spread - args.latent[2]) / args.latent[3]);

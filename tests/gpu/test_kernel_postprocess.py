@@ -156,7 +156,7 @@ def test_the_order_of_threads_and_blocks_does_not_matter(name: str) -> None:
         np.testing.assert_array_equal(found, results[0][1])
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, -np.inf, 1e30])
 @pytest.mark.parametrize("name", ["float32", "tiles", "top 1 %", "invad"])
 def test_a_broken_field_is_never_a_good_part(shim: Shim, name: str, value: float) -> None:
     field = CASES[name].field
