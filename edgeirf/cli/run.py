@@ -35,6 +35,7 @@ def main(
     precision: str = typer.Option(None, help="fp32, fp16, int8; default: the fastest that passed its gate."),
     device: str = typer.Option("auto", help="auto, cpu, cuda, tensorrt."),
     threads: int = typer.Option(None, min=1, max=256, help="CPU threads; default: all cores, at most 8."),
+    keep_warm: bool = typer.Option(False, "--keep-warm", help="Keep a GPU's clocks up while no part comes."),
     jsonl: str = typer.Option(None, "--jsonl", metavar="FILE", help="Write one JSON object a frame; - for stdout."),
     save_rejects: str = typer.Option(None, metavar="DIR", help="Save each reject and its heat map."),
     show: bool = typer.Option(False, "--show", help="Show frames and heat maps in a window; q ends."),
@@ -58,7 +59,7 @@ def main(
         check_display()
     choices: Any = {"precision": precision, "product": product, "false_reject_rate": false_reject_rate}
     with engine_progress() as progress:
-        detector = load(path, device, threads=threads, progress=progress, **choices)
+        detector = load(path, device, threads=threads, progress=progress, keep_warm=keep_warm, **choices)
     with detector, ExitStack() as stack:
         for line in introduction(detector, path, false_reject_rate):
             typer.echo(line, file=out)
