@@ -21,7 +21,8 @@ import numpy as np
 
 import edgeirf
 from edgeirf.runtime.pipeline import run_pipeline
-from edgeirf.runtime.preprocess import Pixels, normalise, prepare
+from edgeirf.runtime.pixel_format import Pixels
+from edgeirf.runtime.preprocess import normalise, prepare
 from edgeirf.runtime.sinks import Sink
 from edgeirf.runtime.sinks.jsonl import JsonLines
 from edgeirf.runtime.sources import Frame

@@ -17,7 +17,8 @@ from edgeirf.calib.samples import GOOD, Sample, find_samples, read_mask
 from edgeirf.errors import EdgeirfError, FrameError
 from edgeirf.runtime.detector import Detector
 from edgeirf.runtime.images import read_image
-from edgeirf.runtime.preprocess import Pixels, inspected_area
+from edgeirf.runtime.pixel_format import Pixels
+from edgeirf.runtime.preprocess import inspected_area
 from edgeirf.verdict import Verdict
 
 Track = Callable[[Sequence[Sample]], Iterable[Sample]]

@@ -17,7 +17,7 @@ from edgeirf.calib.wording import date, percent
 from edgeirf.manifest import Manifest, Model
 from edgeirf.runtime.chain import HostChain
 from edgeirf.runtime.overlay import OCTAVES, overlay, to_bgr8
-from edgeirf.runtime.preprocess import Pixels
+from edgeirf.runtime.pixel_format import Pixels
 from edgeirf.runtime.scoring import Scored
 
 SHOWN = 6

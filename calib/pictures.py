@@ -15,7 +15,7 @@ from edgeirf.calib.samples import read_mask
 from edgeirf.errors import EdgeirfError
 from edgeirf.runtime.detector import Detector
 from edgeirf.runtime.images import read_image
-from edgeirf.runtime.overlay import overlay, to_bgr8
+from edgeirf.runtime.overlay import to_bgr8
 
 SIDE = 340
 """Longest side of a picture, pixels."""
@@ -73,7 +73,7 @@ def render(detector: Detector, judged: Judged) -> Panel:
     verdict = detector(frame)
     pictures = [
         ("frame", to_bgr8(frame)),
-        ("anomaly map", overlay(frame, verdict.map(), detector.pixel_threshold, verdict.regions)),
+        ("anomaly map", verdict.overlay(frame)),
     ]
     try:
         mask = read_mask(judged.sample, frame.shape)

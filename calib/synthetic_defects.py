@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeirf.runtime.preprocess import Pixels
+from edgeirf.runtime.pixel_format import Pixels
 
 Picture = NDArray[np.float32]
 Painter = Callable[[Picture, np.random.Generator], Picture]

@@ -57,8 +57,33 @@ class Calibration:
         return conformal_quantile(self.peaks, false_reject_rate)
 
     def p_value(self, score: float) -> float:
-        """Conformal p-value of a part, (1 + #{calibration >= score}) / (n + 1), in (0, 1]."""
-        return (1 + self.count - bisect_left(self.scores, score)) / (self.count + 1)
+        """See :func:`conformal_p_value`."""
+        return conformal_p_value(self.scores, score)
+
+    def limits(self, false_reject_rate: float) -> Limits:
+        """What the scores of new parts are held against."""
+        return Limits(self.score_threshold(false_reject_rate), self.pixel_threshold(false_reject_rate), self.scores)
+
+
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """What the scores of new parts are held against: one calibration at one false-reject rate. Default: nothing.
+
+    Attributes:
+        threshold: image scores above it are rejected.
+        pixel_threshold: map values above it make a region.
+        scores: of the calibration parts, ascending: for p-values.
+    """
+
+    threshold: float = math.inf
+    pixel_threshold: float = math.inf
+    scores: tuple[float, ...] = ()
+
+
+def conformal_p_value(ascending: tuple[float, ...], score: float) -> float:
+    """Conformal p-value of a part, (1 + #{calibration >= score}) / (n + 1), in (0, 1]."""
+    count = len(ascending)
+    return (1 + count - bisect_left(ascending, score)) / (count + 1)
 
 
 def conformal_quantile(ascending: tuple[float, ...], false_reject_rate: float) -> float:

@@ -7,6 +7,12 @@ from typing import Literal
 
 Color = Literal["rgb", "gray"]
 Density = Literal["nll", "norm"]
+PixelFormat = Literal[
+    "bgr8", "rgb8", "gray8", "bgr16", "rgb16", "gray16",
+    "bayer_rggb8", "bayer_grbg8", "bayer_gbrg8", "bayer_bggr8", "nv12",
+]  # fmt: skip
+"""How a camera's bytes are laid out; :mod:`edgeirf.runtime.pixel_format` says what the arrays look like. A Bayer name
+gives the colours of the first two pixels of the first two rows, as GenICam does."""
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ class Verdict:
     model: str = ""
     product: str = ""
     make_map: Callable[[], NDArray[np.float32]] | None = field(default=None, repr=False, compare=False)
+    make_overlay: Callable[[NDArray[Any]], NDArray[np.uint8]] | None = field(default=None, repr=False, compare=False)
 
     def map(self) -> NDArray[np.float32]:
         """The anomaly map at the frame's size, ``(H, W)`` float32; zero outside the region of interest.
@@ -77,6 +78,22 @@ class Verdict:
         if self.make_map is None:
             raise ValueError(f"no anomaly map: {self.error or 'this verdict was made without one'}")
         return self.make_map()
+
+    def overlay(self, frame: NDArray[Any]) -> NDArray[np.uint8]:
+        """The frame under its heat map, regions outlined, ``(H, W, 3)`` uint8 BGR; for people.
+
+        The scale is logarithmic and fixed by the pixel threshold, so that a colour means the same on every picture.
+        On a GPU it is drawn there, if asked for before the next frame but one is inspected.
+
+        Args:
+            frame: the one that was inspected.
+
+        Raises:
+            ValueError: the frame was not scored.
+        """
+        if self.make_overlay is None:
+            raise ValueError(f"no heat map: {self.error or 'this verdict was made without one'}")
+        return self.make_overlay(frame)
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as plain JSON values, without the map: one line of ``--jsonl``."""

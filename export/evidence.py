@@ -13,7 +13,8 @@ from edgeirf.calib.samples import GOOD, find_samples
 from edgeirf.calib.synthetic_defects import KINDS, add_defect
 from edgeirf.errors import UsageError
 from edgeirf.runtime.images import read_image
-from edgeirf.runtime.preprocess import Pixels, normalise, prepare
+from edgeirf.runtime.pixel_format import Pixels
+from edgeirf.runtime.preprocess import normalise, prepare
 from edgeirf.settings import Preprocess
 from edgeirf.trainers.dataset import find_products
 

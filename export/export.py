@@ -32,7 +32,8 @@ from edgeirf.export.precisions import PRECISIONS, Fp32, Made, Prover, calibratio
 from edgeirf.manifest import Manifest, Method, Model
 from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
 from edgeirf.runtime.chain import HostChain
-from edgeirf.runtime.preprocess import Pixels, normalise
+from edgeirf.runtime.pixel_format import Pixels
+from edgeirf.runtime.preprocess import normalise
 from edgeirf.runtime.scoring import score_field
 from edgeirf.settings import Preprocess, Scoring
 from edgeirf.trainers.run import Run

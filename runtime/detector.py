@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import math
 import os
+from collections import deque
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from edgeirf.bundle import Bundle
+from edgeirf.conformal import Limits
 from edgeirf.errors import BackendError, EdgeirfError, FrameError, UsageError
 from edgeirf.runtime.backends import Opened, open_model
-from edgeirf.runtime.chain import Chain, HostChain
-from edgeirf.runtime.preprocess import Pixels, inspected_area
-from edgeirf.settings import Preprocess
+from edgeirf.runtime.chain import Chain, HostChain, Inspected
+from edgeirf.runtime.drawing import Drawing
+from edgeirf.runtime.pixel_format import Pixels, frame_size
+from edgeirf.runtime.preprocess import smallest_frame
+from edgeirf.settings import PixelFormat, Preprocess
 from edgeirf.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -26,64 +27,137 @@ if TYPE_CHECKING:
 log = logging.getLogger("edgeirf")
 
 
+@dataclass(frozen=True)
+class _About:
+    """What is known of a frame before it is inspected."""
+
+    frame_id: int | str | None
+    source: str | None
+    captured_at: float | None
+    size: tuple[int, int]
+    pixel_format: PixelFormat | None
+
+
 class Detector:
     """Inspects frames with one bundle. Use :func:`edgeirf.load` to make one.
+
+    ``detector(frame)`` inspects one frame. ``submit(frame)`` and ``result()`` are the pair for a line that has the
+    next frame before the last verdict: up to ``depth`` frames may be in flight, and a GPU uploads one while it
+    computes the other.
 
     Not thread-safe: one detector a thread, or a lock around the calls.
 
     Attributes:
         bundle: the open bundle.
+        chain: what does the work.
         model_key: the graph in use, ``fp32``, ``int8`` ...
         product: whose calibration decides.
         calibration: scores of that product's held-out good parts.
         false_reject_rate: the rate the threshold promises; above the one asked for when too few parts were held out.
         threshold, pixel_threshold: image scores and map values above these are rejected and marked.
-        chain: what does the work.
     """
 
-    def __init__(self, bundle: Bundle, chain: Chain, model_key: str, product: str | None, rate: float | None) -> None:
+    def __init__(
+        self, bundle: Bundle, opened: Opened, product: str | None, rate: float | None, keep_warm: bool = False
+    ) -> None:
         self.bundle = bundle
-        self.chain = chain
-        self.model_key = model_key
-        calibrations = bundle.manifest.models[model_key].calibration
+        self.model_key = opened.key
         self.product = choose_product(bundle, product)
-        self.calibration = calibrations[self.product]
+        self.calibration = opened.model.calibration[self.product]
         asked = bundle.manifest.false_reject_rate if rate is None else rate
+        limits = self.calibration.limits(asked)
         self.false_reject_rate = self.calibration.rate(asked)
-        self.threshold = self.calibration.score_threshold(asked)
-        self.pixel_threshold = self.calibration.pixel_threshold(asked)
+        self.threshold, self.pixel_threshold = limits.threshold, limits.pixel_threshold
+        self.chain = make_chain(opened, bundle.manifest.preprocess, limits, keep_warm)
+        self._in_flight: deque[_About] = deque()
+
+    @property
+    def depth(self) -> int:
+        """How many frames may be in flight."""
+        return self.chain.depth
+
+    def prepare(self, size: tuple[int, int], pixel_format: PixelFormat = "bgr8") -> None:
+        """Does once what the first frame of ``(height, width)`` pixels would have to wait for.
+
+        Raises:
+            FrameError: such frames cannot be inspected.
+            BackendError: the library or device failed.
+        """
+        self.chain.prepare(size, pixel_format)
 
     def __call__(
         self,
         frame: Pixels,
         *,
+        pixel_format: PixelFormat | None = None,
         frame_id: int | str | None = None,
         source: str | None = None,
         captured_at: float | None = None,
     ) -> Verdict:
-        """Inspects one frame, ``(H, W, 3)`` BGR or ``(H, W)``, uint8 or uint16.
+        """Inspects one frame.
+
+        Args:
+            frame: ``(H, W, 3)`` BGR or ``(H, W)`` gray, uint8 or uint16; or what ``pixel_format`` says.
+            pixel_format: ``bayer_rggb8``, ``nv12`` ...: see :mod:`edgeirf.runtime.pixel_format`.
+            frame_id, source, captured_at: for the verdict.
 
         Raises:
             FrameError: the frame is not one the model takes.
+            UsageError: frames are in flight, or there is no such pixel format.
             BackendError: the library or device failed, or gave a score that is not a number.
         """
-        inspected = self.chain.inspect(frame, self.pixel_threshold)
+        inspected = self.chain.inspect(frame, pixel_format)
+        size = frame_size(frame, pixel_format)
+        return self._verdict(inspected, _About(frame_id, source, captured_at, size, pixel_format))
+
+    def submit(
+        self,
+        frame: Pixels,
+        *,
+        pixel_format: PixelFormat | None = None,
+        frame_id: int | str | None = None,
+        source: str | None = None,
+        captured_at: float | None = None,
+    ) -> None:
+        """Starts on a frame; its verdict is the next one that :meth:`result` gives. Arguments as of a call.
+
+        Raises:
+            FrameError, BackendError: as of a call.
+            UsageError: :attr:`depth` frames are in flight already.
+        """
+        self.chain.submit(frame, pixel_format)
+        size = frame_size(frame, pixel_format)
+        self._in_flight.append(_About(frame_id, source, captured_at, size, pixel_format))
+
+    def result(self) -> Verdict:
+        """The verdict on the frame that was submitted first; waits for it.
+
+        Raises:
+            UsageError: no frame is in flight.
+            BackendError: as of a call.
+        """
+        inspected = self.chain.result()
+        return self._verdict(inspected, self._in_flight.popleft())
+
+    def _verdict(self, inspected: Inspected, about: _About) -> Verdict:
         if not math.isfinite(inspected.score):
             raise BackendError("the network gave a score that is not a finite number: run `edgeirf doctor`")
-        settings, shape = self.bundle.manifest.preprocess, frame.shape
+        settings = self.bundle.manifest.preprocess
+        drawing = Drawing(inspected, about.size, about.pixel_format, settings, self.pixel_threshold)
         return Verdict(
-            reject=inspected.score > self.threshold,
+            reject=inspected.reject,
             score=inspected.score,
-            p_value=self.calibration.p_value(inspected.score),
+            p_value=inspected.p_value,
             threshold=self.threshold,
             regions=inspected.regions,
-            frame_id=frame_id,
-            source=source,
-            captured_at=captured_at,
+            frame_id=about.frame_id,
+            source=about.source,
+            captured_at=about.captured_at,
             latency_ms={**inspected.latency_ms, "total": sum(inspected.latency_ms.values())},
             model=self.bundle.label,
             product=self.product,
-            make_map=lambda: frame_map(inspected.map(), shape, settings),
+            make_map=drawing.map,
+            make_overlay=drawing.overlay,
         )
 
     def failed(
@@ -157,15 +231,13 @@ def load(
     """
     bundle = Bundle.read(path)
     choose_product(bundle, product)  # a wrong name is said before an engine is built
-    settings = bundle.manifest.preprocess
     opened = open_model(bundle, device, precision, threads, progress)
-    detector = Detector(bundle, make_chain(opened, settings, keep_warm), opened.key, product, false_reject_rate)
-    height, width = settings.size
-    opened.backend.run(np.zeros((settings.tiles[0] * settings.tiles[1], 3, height, width), np.float32))
+    detector = Detector(bundle, opened, product, false_reject_rate, keep_warm)
+    detector.prepare(smallest_frame(bundle.manifest.preprocess))
     return detector
 
 
-def make_chain(opened: Opened, settings: Preprocess, keep_warm: bool = False) -> Chain:
+def make_chain(opened: Opened, settings: Preprocess, limits: Limits, keep_warm: bool = False) -> Chain:
     """All of it on the GPU where TensorRT runs the network, else the host's chain around the back end."""
     from edgeirf.runtime.backends.tensorrt import TensorRTBackend
 
@@ -176,10 +248,12 @@ def make_chain(opened: Opened, settings: Preprocess, keep_warm: bool = False) ->
 
         warm = INTERVAL_S if keep_warm else None
         try:
-            return CudaChain(backend.engine, settings, opened.model.scoring, release=backend.close, keep_warm_s=warm)
+            return CudaChain(
+                backend.engine, settings, opened.model.scoring, limits, release=backend.close, keep_warm_s=warm
+            )
         except EdgeirfError as error:
             log.warning("pre- and post-processing stay on the CPU: %s", error)
-    return HostChain(backend, settings, opened.model.scoring)
+    return HostChain(backend, settings, opened.model.scoring, limits)
 
 
 def choose_product(bundle: Bundle, product: str | None) -> str:
@@ -196,12 +270,4 @@ def choose_product(bundle: Bundle, product: str | None) -> str:
     return product or products[0]
 
 
-def frame_map(small: NDArray[np.float32], shape: tuple[int, ...], settings: Preprocess) -> NDArray[np.float32]:
-    """The map at network resolution laid over a frame of ``shape``: bilinear inside the region of interest, else 0."""
-    x, y, width, height = inspected_area(shape, settings)
-    full = np.zeros(shape[:2], np.float32)
-    full[y : y + height, x : x + width] = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    return full
-
-
-__all__ = ["BackendError", "Detector", "FrameError", "choose_product", "frame_map", "load"]
+__all__ = ["BackendError", "Detector", "FrameError", "choose_product", "load"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgeirf.errors import FrameError, SourceError
 from edgeirf.runtime.image_header import read_header
-from edgeirf.runtime.preprocess import Pixels
+from edgeirf.runtime.pixel_format import Pixels
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 MAX_FILE = 2 * 1024**3

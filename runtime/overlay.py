@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeirf.runtime.preprocess import Pixels
+from edgeirf.runtime.pixel_format import Pixels
 from edgeirf.verdict import Region
 
 Image = NDArray[np.uint8]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -9,21 +10,37 @@ from itertools import islice
 from time import perf_counter
 from typing import Protocol
 
-from edgeirf.errors import EdgeirfError, FrameError
-from edgeirf.runtime.preprocess import Pixels
+from edgeirf.errors import BackendError, EdgeirfError, FrameError, SourceError
+from edgeirf.runtime.pixel_format import Pixels
 from edgeirf.runtime.sinks.sink import Sink
 from edgeirf.runtime.sources.frame import Frame, Source
 from edgeirf.runtime.stats import Stats
+from edgeirf.settings import PixelFormat
 from edgeirf.verdict import Verdict
 
 
 class Inspector(Protocol):
     """What the pipeline asks of a detector; :class:`edgeirf.Detector` is one."""
 
-    def __call__(
-        self, frame: Pixels, *, frame_id: int | str | None, source: str | None, captured_at: float | None
-    ) -> Verdict:
-        """The verdict on one frame."""
+    @property
+    def depth(self) -> int:
+        """How many frames may be in flight."""
+        ...
+
+    def submit(
+        self,
+        frame: Pixels,
+        *,
+        pixel_format: PixelFormat | None,
+        frame_id: int | str | None,
+        source: str | None,
+        captured_at: float | None,
+    ) -> None:
+        """Starts on a frame."""
+        ...
+
+    def result(self) -> Verdict:
+        """The verdict on the frame that was submitted first."""
         ...
 
     def failed(
@@ -31,6 +48,62 @@ class Inspector(Protocol):
     ) -> Verdict:
         """The verdict on a frame that could not be read."""
         ...
+
+
+class Line:
+    """Frames whose verdicts are due, in order.
+
+    Args:
+        detector: gives the verdicts.
+    """
+
+    def __init__(self, detector: Inspector) -> None:
+        self._detector = detector
+        self._due: deque[tuple[Frame, str | None]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    @property
+    def full(self) -> bool:
+        """Whether a verdict must be given before the next frame is taken."""
+        return len(self._due) >= self._detector.depth
+
+    def take(self, frame: Frame) -> None:
+        """Starts on a frame; one that cannot be inspected becomes a reject when its turn comes.
+
+        Raises:
+            BackendError: the library or device failed; :meth:`give_up` then rejects the frames that are due.
+        """
+        error = None if frame.image is not None else frame.error or "no image"
+        self._due.append((frame, error))
+        if frame.image is None:
+            return
+        about = {"frame_id": frame.frame_id, "source": frame.source, "captured_at": frame.captured_at}
+        try:
+            self._detector.submit(frame.image, pixel_format=frame.pixel_format, **about)  # type: ignore[arg-type]
+        except FrameError as refused:
+            self._due[-1] = (frame, str(refused))
+
+    def give(self) -> tuple[Frame, Verdict]:
+        """The oldest frame and its verdict, with ``camera_to_verdict`` among its latencies.
+
+        Raises:
+            BackendError: as :meth:`take`.
+        """
+        frame, error = self._due[0]
+        if error is not None:
+            return self.give_up(error)
+        verdict = self._detector.result()
+        self._due.popleft()
+        total = (perf_counter() - frame.clock) * 1e3
+        return frame, replace(verdict, latency_ms={**verdict.latency_ms, "camera_to_verdict": total})
+
+    def give_up(self, error: str) -> tuple[Frame, Verdict]:
+        """The oldest frame, rejected: nobody will inspect it any more."""
+        frame, own = self._due.popleft()
+        about = {"frame_id": frame.frame_id, "source": frame.source, "captured_at": frame.captured_at}
+        return frame, self._detector.failed(own or error, **about)  # type: ignore[arg-type]
 
 
 def run_pipeline(
@@ -42,8 +115,10 @@ def run_pipeline(
 ) -> EdgeirfError | None:
     """Inspects every frame of the source and hands each verdict to every sink, in order.
 
-    A frame that cannot be read or inspected gets a verdict that rejects it, and the next one follows. Whatever
-    happens, the sinks finish what they have taken and the source is closed.
+    A frame that cannot be read or inspected gets a verdict that rejects it, and the next one follows. When the next
+    frame is at hand before a verdict is, and the detector has room for it, it is started on meanwhile. When the back
+    end fails, the frames that were taken are rejected and the run ends. Whatever happens, the sinks finish what they
+    have taken and the source is closed.
 
     Args:
         source: ends by itself, or by :meth:`Source.stop`.
@@ -61,30 +136,33 @@ def run_pipeline(
             for sink in sinks:
                 stack.callback(sink.close)
             stack.callback(source.close)  # first, so that a camera drops nothing while the sinks finish
-            try:
-                for frame in islice(source, max_frames):
-                    verdict = inspect(detector, frame)
-                    stats.add(verdict)
-                    for sink in sinks:
-                        sink.write(frame, verdict)
-            except EdgeirfError as error:
-                problem = error
-    except EdgeirfError as error:  # a sink could not finish
+            problem = _run(source, Line(detector), sinks, stats, max_frames)
+    except EdgeirfError as error:  # a sink could not take a verdict, or could not finish
         problem = problem or error
     return problem
 
 
-def inspect(detector: Inspector, frame: Frame) -> Verdict:
-    """The verdict on one frame, with ``camera_to_verdict`` among its latencies; an error is a reject."""
-    if frame.image is None:
-        return _failed(detector, frame, frame.error or "no image")
+def _run(
+    source: Source, line: Line, sinks: Sequence[Sink], stats: Stats, max_frames: int | None
+) -> EdgeirfError | None:
+    def hand_on(frame: Frame, verdict: Verdict) -> None:
+        stats.add(verdict)
+        for sink in sinks:
+            sink.write(frame, verdict)
+
+    problem: EdgeirfError | None = None
     try:
-        verdict = detector(frame.image, frame_id=frame.frame_id, source=frame.source, captured_at=frame.captured_at)
-    except FrameError as error:
-        return _failed(detector, frame, str(error))
-    total = (perf_counter() - frame.clock) * 1e3
-    return replace(verdict, latency_ms={**verdict.latency_ms, "camera_to_verdict": total})
-
-
-def _failed(detector: Inspector, frame: Frame, error: str) -> Verdict:
-    return detector.failed(error, frame_id=frame.frame_id, source=frame.source, captured_at=frame.captured_at)
+        try:
+            for frame in islice(source, max_frames):
+                line.take(frame)
+                while line and (line.full or not source.waiting):
+                    hand_on(*line.give())
+        except SourceError as error:
+            problem = error
+        while line:
+            hand_on(*line.give())
+    except BackendError as error:
+        problem = problem or error
+        while line:
+            hand_on(*line.give_up(str(error)))
+    return problem

@@ -1,7 +1,8 @@
 """Camera frame to network input: the one definition that training, calibration and the line share.
 
 ``prepare`` does what changes pixels (region of interest, tiles, area resize, luminance) and keeps the camera's
-integer type; ``normalise`` does the arithmetic. The CUDA kernel is a second implementation, held to this one.
+integer type; ``normalise`` does the arithmetic. The CUDA kernel is a second implementation, held to this one. Raw
+cameras' pixels come through :mod:`edgeirf.runtime.pixel_format` first.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeirf.errors import FrameError
+from edgeirf.runtime.pixel_format import Pixels, check_frame
 from edgeirf.settings import Preprocess
-
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 def prepare(frame: Pixels, settings: Preprocess) -> Pixels:
@@ -74,6 +74,13 @@ def inspected_area(shape: tuple[int, ...], settings: Preprocess) -> tuple[int, i
     return x, y, width, height
 
 
+def smallest_frame(settings: Preprocess) -> tuple[int, int]:
+    """``(height, width)`` of the smallest frame that covers the region of interest; without one, the network's size."""
+    rows, columns = settings.tiles
+    x, y, width, height = settings.roi or (0, 0, settings.size[1] * columns, settings.size[0] * rows)
+    return y + height, x + width
+
+
 def crop(frame: Pixels, settings: Preprocess) -> Pixels:
     """A view of the region of interest."""
     x, y, width, height = inspected_area(frame.shape, settings)
@@ -101,16 +108,3 @@ def _to_rgb(small: NDArray[Any], settings: Preprocess, out: Pixels) -> None:
     if small.ndim == 3 and settings.color == "gray":
         small = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
     cv2.cvtColor(small, cv2.COLOR_GRAY2RGB if small.ndim == 2 else cv2.COLOR_BGR2RGB, dst=out)
-
-
-def check_frame(frame: Pixels) -> None:
-    """Passes a frame of a type and shape that can be inspected.
-
-    Raises:
-        FrameError: another type, another shape, or no pixels.
-    """
-    if not isinstance(frame, np.ndarray) or frame.dtype not in (np.uint8, np.uint16):
-        kind = getattr(frame, "dtype", type(frame).__name__)
-        raise FrameError(f"a frame is a uint8 or uint16 array, not {kind}")
-    if frame.ndim not in (2, 3) or (frame.ndim == 3 and frame.shape[2] not in (1, 3)) or frame.size == 0:
-        raise FrameError(f"a frame is (H, W), (H, W, 1) or (H, W, 3) BGR, not {frame.shape}")

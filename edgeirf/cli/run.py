@@ -27,9 +27,15 @@ _CAMERA = (
 )
 
 
+_FORMAT = (
+    "What a raw camera gives: bayer_rggb8 (or grbg8, gbrg8, bggr8), nv12, rgb8, gray16, ...; default: BGR or gray."
+)
+
+
 def main(
     camera: str = typer.Option("0", "--camera", "-c", metavar="SOURCE", help=_CAMERA),
     model: Path = typer.Option(None, "--model", "-m", metavar="FILE.irf", help="Bundle; default: the newest one here."),
+    pixel_format: str = typer.Option(None, metavar="FORMAT", help=_FORMAT),
     false_reject_rate: float = typer.Option(None, help="Another rate than the one chosen at export."),
     product: str = typer.Option(None, help="Product of a unified bundle."),
     precision: str = typer.Option(None, help="fp32, fp16, int8; default: the fastest that passed its gate."),
@@ -49,12 +55,14 @@ def main(
     """
     from edgeirf.runtime.detector import load
     from edgeirf.runtime.pipeline import run_pipeline
+    from edgeirf.runtime.pixel_format import check_name
     from edgeirf.runtime.sinks.window import check_display
     from edgeirf.runtime.sources import open_source
     from edgeirf.runtime.stats import Stats
 
     out = sys.stderr if jsonl == "-" else sys.stdout
     path = model or newest_bundle(Path())
+    raw = check_name(pixel_format) if pixel_format is not None else None
     if show:
         check_display()
     choices: Any = {"precision": precision, "product": product, "false_reject_rate": false_reject_rate}
@@ -63,8 +71,10 @@ def main(
     with detector, ExitStack() as stack:
         for line in introduction(detector, path, false_reject_rate):
             typer.echo(line, file=out)
-        source = open_source(camera, timeout)
+        source = open_source(camera, timeout, raw)
         stack.callback(source.close)
+        if source.size is not None:
+            detector.prepare(source.size, raw or "bgr8")
         stats = Stats()
         sinks = make_sinks(source, detector, stats, out, jsonl, save_rejects, show)
         with stop_on_signal(source.stop):
@@ -117,7 +127,7 @@ def make_sinks(
 
     sinks: list[Sink] = []
     if show:
-        sinks.append(Window(source, detector.pixel_threshold))
+        sinks.append(Window(source))
     if jsonl is not None:
         sinks.append(JsonLines(jsonl))
     if rejects is not None:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from edgeirf.bundle import Bundle
 from edgeirf.errors import SourceError, UsageError
-from edgeirf.runtime.preprocess import Pixels, inspected_area
+from edgeirf.runtime.pixel_format import Pixels
+from edgeirf.runtime.preprocess import inspected_area, smallest_frame
 from edgeirf.runtime.sources import open_source
 
 
@@ -25,11 +26,7 @@ def golden_frames(bundle: Bundle, size: tuple[int, int] | None = None) -> list[N
     Raises:
         UsageError: the size does not cover the region of interest.
     """
-    settings = bundle.manifest.preprocess
-    rows, columns = settings.tiles
-    if size is None:
-        x, y, width, height = settings.roi or (0, 0, settings.size[1] * columns, settings.size[0] * rows)
-        size = (y + height, x + width)
+    size = size or smallest_frame(bundle.manifest.preprocess)
     if min(size) < 1 or max(size) > 65535:
         raise UsageError(f"a camera has 1 to 65535 pixels a side, not {size[1]}x{size[0]}")
     return [_place(image, size, bundle) for image in bundle.golden["images"]]

@@ -17,6 +17,7 @@ from edgeirf.errors import BackendError
 from edgeirf.runtime.bench.power import metered
 from edgeirf.runtime.bench.summary import by_stage, summarise
 from edgeirf.runtime.bench.targets import Target
+from edgeirf.runtime.chain import Chain
 from edgeirf.runtime.cuda.chain import CudaChain
 from edgeirf.runtime.detector import Detector, load
 
@@ -109,12 +110,9 @@ def _measure(detector: Detector, work: Workload, done: Measurement) -> None:
     triggered = run_triggered(detector, work)
     done.throughput = len(steady) / elapsed
     if isinstance(detector.chain, CudaChain):
-        stages = [
-            detector.chain.time_stages(work.frames[0], detector.pixel_threshold)
-            for _ in range(min(STAGED, work.steady))
-        ]
+        stages = [detector.chain.time_stages(work.frames[0]) for _ in range(min(STAGED, work.steady))]
         steady = [{**extra, **frame} for extra, frame in zip(itertools.cycle(stages), steady, strict=False)]
-        done.throughput = overlapped(detector.chain, detector.pixel_threshold, work)
+        done.throughput = overlapped(detector.chain, work)
         free, total = detector.chain.memory()
         done.gpu_memory_mb = (total - free) / 1e6
     for name, frames in (("steady", steady), ("triggered", triggered)):
@@ -154,15 +152,16 @@ def timed(detector: Detector, frame: NDArray[Any]) -> dict[str, float]:
     return {**stages, "total": (perf_counter() - start) * 1e3}
 
 
-def overlapped(chain: CudaChain, pixel_threshold: float, work: Workload) -> float:
-    """Frames a second with two frames in flight."""
+def overlapped(chain: Chain, work: Workload) -> float:
+    """Frames a second with as many frames in flight as the chain takes."""
     frames = list(itertools.islice(itertools.cycle(work.frames), work.steady))
-    chain.submit(frames[0], pixel_threshold)
     start = perf_counter()
-    for frame in frames[1:]:
-        chain.submit(frame, pixel_threshold)
+    for number, frame in enumerate(frames):
+        if number >= chain.depth:
+            chain.result()
+        chain.submit(frame)
+    for _ in range(min(chain.depth, len(frames))):
         chain.result()
-    chain.result()
     return len(frames) / (perf_counter() - start)
 
 

@@ -13,8 +13,9 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeirf.conformal import Limits
 from edgeirf.errors import BackendError, EdgeirfError, UsageError
-from edgeirf.runtime.chain import Inspected
+from edgeirf.runtime.chain import Inspected, check_free
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.cuda.errors import GpuLostError, reported
 from edgeirf.runtime.cuda.geometry import Geometry
@@ -31,9 +32,9 @@ from edgeirf.runtime.kernels import (
     plan_preprocess,
     read_result,
 )
-from edgeirf.runtime.preprocess import Pixels, check_frame
+from edgeirf.runtime.pixel_format import Pixels, check_frame, frame_size
 from edgeirf.runtime.scoring import find_regions
-from edgeirf.settings import Preprocess, Scoring
+from edgeirf.settings import PixelFormat, Preprocess, Scoring
 
 SLOTS = 2
 """Frames in flight: one is uploaded while the other one computes."""
@@ -52,15 +53,15 @@ class _Flight:
 class CudaChain:
     """Implements :class:`edgeirf.runtime.chain.Chain` on the GPU, with the network run by an engine.
 
-    ``inspect(frame)`` is the short way: upload, two kernels around the network and 64 bytes down are one CUDA graph.
-    ``submit(frame)`` and ``result()`` are the pair for a line that has the next frame before the last one is done:
-    the upload of one then overlaps the computing of the other. Both may be used from any thread, one at a time.
+    Upload, two kernels around the network and 64 bytes down are one CUDA graph. A frame that is submitted while
+    another one computes is uploaded meanwhile. May be used from any thread, one at a time.
 
     When the driver reports an error, everything is released and every later call fails with that error's line.
 
     Args:
         engine: runs the network; its context is the primary one of the same GPU.
         settings, rules: of the bundle and the graph.
+        limits: what scores are held against; None for nothing.
         name: of the back end.
         release: frees the engine; called once, after everything else of the chain is freed. Not called when the chain
             cannot be made.
@@ -72,11 +73,14 @@ class CudaChain:
         BackendError: no GPU, no compiler, or not enough memory.
     """
 
+    depth = SLOTS
+
     def __init__(
         self,
         engine: Engine,
         settings: Preprocess,
         rules: Scoring,
+        limits: Limits | None = None,
         *,
         name: str = "tensorrt",
         release: Callable[[], None] = lambda: None,
@@ -84,19 +88,19 @@ class CudaChain:
         keep_warm_s: float | None = None,
     ) -> None:
         self.name = name
-        self.settings, self.rules, self.engine = settings, rules, engine
+        self.settings, self.engine, self.limits = settings, engine, limits or Limits()
         self.map_size = (settings.size[0] * settings.tiles[0], settings.size[1] * settings.tiles[1])
+        self._post = _plan_postprocess(engine, settings, rules, self.limits)
         self._lock = threading.RLock()
         self._fault: str | None = None
         self._launched = 0
-        self._turn = 0
         self._last: _Flight | None = None
         self._in_flight: deque[_Flight] = deque()
         self._gpu = Resources(CudaContext(ordinal))
         self._warm: KeepWarm | None = None
         try:
             with self._working("preparing the model"):
-                self._gpu.acquire(engine.input_shape, self._plan_postprocess(0.0), SLOTS)
+                self._gpu.acquire(engine.input_shape, self._post, SLOTS)
         except EdgeirfError:
             self.close()  # the caller keeps the engine, and may run it in another way
             raise
@@ -104,61 +108,45 @@ class CudaChain:
         if keep_warm_s is not None:
             self._warm = KeepWarm(self.tick, keep_warm_s)
 
-    def inspect(self, frame: Pixels, pixel_threshold: float) -> Inspected:
+    def prepare(self, size: tuple[int, int], pixel_format: PixelFormat) -> None:
+        """See :class:`edgeirf.runtime.chain.Chain`: reserves memory, runs once and captures the graphs."""
+        with self._lock, self._working("preparing for the camera"):
+            check_free(not self._in_flight)
+            geometry = Geometry.of(size, pixel_format, self.settings)
+            for slot in self._gpu.slots:
+                recording = slot.recorded(geometry) or self._record(slot, geometry)
+                for upload in (True, False):
+                    recording.graph(self._gpu.compute, upload)
+
+    def inspect(self, frame: Pixels, pixel_format: PixelFormat | None = None) -> Inspected:
         """See :class:`edgeirf.runtime.chain.Chain`."""
         with self._lock, self._working("inspecting a frame"):
-            if self._in_flight:
-                raise UsageError("frames are in flight: take result() of each before inspect()")
-            flight = self._stage(frame, pixel_threshold)
-            self._launch(flight, upload=True)
-            self._gpu.compute.synchronize()
-            return self._finish(flight)
+            check_free(not self._in_flight)
+            self._submit(frame, pixel_format)
+            return self._result()
 
-    def submit(self, frame: Pixels, pixel_threshold: float) -> None:
-        """Starts on a frame and returns; its verdict is the next one that :meth:`result` gives.
-
-        Raises:
-            FrameError: the frame is not one the model takes.
-            UsageError: two frames are in flight already.
-            BackendError: the device failed.
-        """
+    def submit(self, frame: Pixels, pixel_format: PixelFormat | None = None) -> None:
+        """See :class:`edgeirf.runtime.chain.Chain`."""
         with self._lock, self._working("submitting a frame"):
-            if len(self._in_flight) == SLOTS:
-                raise UsageError(f"{SLOTS} frames are in flight: take a result() before the next submit()")
-            flight = self._stage(frame, pixel_threshold)
-            if flight.recording.frame.copies:
-                flight.recording.run("upload", self._gpu.copy)
-                flight.slot.uploaded.record(self._gpu.copy)
-                self._gpu.compute.wait_for_event(flight.slot.uploaded)
-            self._launch(flight, upload=False)
-            flight.slot.done.record(self._gpu.compute)
-            self._in_flight.append(flight)
-            self._turn = (self._turn + 1) % SLOTS
+            check_free(len(self._in_flight) < SLOTS)
+            self._submit(frame, pixel_format)
 
     def result(self) -> Inspected:
-        """Waits for the frame that was submitted first.
-
-        Raises:
-            UsageError: no frame is in flight.
-            BackendError: the device failed.
-        """
+        """See :class:`edgeirf.runtime.chain.Chain`."""
         with self._lock, self._working("inspecting a frame"):
             if not self._in_flight:
                 raise UsageError("no frame is in flight: submit() one first")
-            flight = self._in_flight.popleft()
-            flight.slot.done.synchronize()
-            return self._finish(flight)
+            return self._result()
 
-    def time_stages(self, frame: Pixels, pixel_threshold: float) -> dict[str, float]:
+    def time_stages(self, frame: Pixels, pixel_format: PixelFormat | None = None) -> dict[str, float]:
         """Milliseconds that each of :data:`STAGES` takes on the GPU, queued one by one: for benchmarks.
 
         Raises:
             FrameError, UsageError, BackendError: as :meth:`inspect`.
         """
         with self._lock, self._working("timing a frame"):
-            if self._in_flight:
-                raise UsageError("frames are in flight: take result() of each first")
-            recording, compute = self._stage(frame, pixel_threshold).recording, self._gpu.compute
+            check_free(not self._in_flight)
+            recording, compute = self._stage(frame, pixel_format).recording, self._gpu.compute
             events = [self._gpu.context.driver.Event() for _ in range(len(STAGES) + 1)]
             events[0].record(compute)
             for stage, event in zip(STAGES, events[1:], strict=True):
@@ -196,18 +184,23 @@ class CudaChain:
     def fetch_map(self, wanted: DeviceMap) -> NDArray[np.float32]:
         """The map of a frame that is still on the GPU; see :class:`DeviceMap`."""
         with self._lock, self._working("fetching a map"):
-            slot = wanted.slot
-            if slot.generation != wanted.generation or slot.recording is None:
+            if not wanted.there():
                 raise UsageError(
                     "the map of this frame has left the GPU: ask for it before the next frame is inspected"
                 )
-            if not wanted.written:
-                slot.recording.write_map(self._gpu.compute)
-                self._launched += 1
-                self._gpu.compute.synchronize()
+            self._write_map(wanted)
             out = np.empty(self.map_size, np.float32)
-            slot.map.read(out)
+            wanted.slot.map.read(out)
             return out
+
+    def draw_heat(self, wanted: DeviceMap) -> NDArray[np.uint8] | None:
+        """The heat map over a frame that is still on the GPU; see :class:`DeviceMap`."""
+        with self._lock, self._working("drawing a heat map"):
+            if not wanted.there():
+                return None
+            self._write_map(wanted)
+            threshold = self.limits.pixel_threshold
+            return self._gpu.heat.draw(wanted.slot, self.map_size, threshold, self._gpu.compute)
 
     def close(self) -> None:
         """See :class:`edgeirf.runtime.chain.Chain`. May be called twice."""
@@ -218,17 +211,37 @@ class CudaChain:
                 self._fault = "it was closed"
                 self._end(lost=False)
 
-    def _stage(self, frame: Pixels, pixel_threshold: float) -> _Flight:
+    def _submit(self, frame: Pixels, pixel_format: PixelFormat | None) -> None:
+        flight, compute, copy = self._stage(frame, pixel_format), self._gpu.compute, self._gpu.copy
+        alone = not self._in_flight
+        if not alone and flight.recording.frame.copies:
+            flight.recording.run("upload", copy)
+            flight.slot.uploaded.record(copy)
+            compute.wait_for_event(flight.slot.uploaded)
+        self._launch(flight, upload=alone)
+        flight.slot.done.record(compute)
+        self._in_flight.append(flight)
+
+    def _result(self) -> Inspected:
+        flight = self._in_flight.popleft()
+        flight.slot.done.synchronize()
+        return self._finish(flight)
+
+    def _stage(self, frame: Pixels, pixel_format: PixelFormat | None) -> _Flight:
         begun = perf_counter()
-        check_frame(frame)
-        geometry = Geometry.of(frame, self.settings)
-        slot = self._gpu.slots[self._turn]
+        pixel_format = check_frame(frame, pixel_format)
+        geometry = Geometry.of(frame_size(frame, pixel_format), pixel_format, self.settings)
+        slot = self._free_slot()
         self._keep_map(slot)
         slot.generation += 1
-        recording = slot.recorded((geometry, pixel_threshold)) or self._record(slot, geometry, pixel_threshold)
-        geometry.stage(frame, recording.view, self.settings)
+        recording = slot.recorded(geometry) or self._record(slot, geometry)
+        geometry.stage(frame, recording.view)
         self._last = _Flight(slot, recording, begun, perf_counter())
         return self._last
+
+    def _free_slot(self) -> Slot:
+        taken = [flight.slot for flight in self._in_flight]
+        return next(slot for slot in self._gpu.slots if slot not in taken)
 
     def _keep_map(self, slot: Slot) -> None:
         """Fetches the map of the slot's last frame where it shows regions and somebody still holds it."""
@@ -237,22 +250,22 @@ class CudaChain:
         if wanted is not None:
             wanted()
 
-    def _record(self, slot: Slot, geometry: Geometry, pixel_threshold: float) -> Recording:
-        inner = replace(self.settings, roi=None)  # only the region of interest is uploaded
+    def _write_map(self, wanted: DeviceMap) -> None:
+        if not wanted.written and wanted.slot.recording is not None:
+            wanted.slot.recording.write_map(self._gpu.compute)
+            self._launched += 1
+            self._gpu.compute.synchronize()
+            wanted.written = True
+
+    def _record(self, slot: Slot, geometry: Geometry) -> Recording:
+        inner = replace(self.settings, roi=geometry.inner)
         pre = plan_preprocess(inner, geometry.size, geometry.pixel_format, "float32", geometry.pitch)
-        plans, gpu = (pre, self._plan_postprocess(pixel_threshold)), self._gpu
-        recording = slot.configure((geometry, pixel_threshold), gpu.kernels, self.engine, plans, gpu.shared)
+        post, gpu = replace(self._post, args=self._post.args.copy()), self._gpu
+        recording = slot.configure(geometry, gpu.kernels, self.engine, (pre, post), gpu.shared)
         recording.run_all(gpu.compute)  # TensorRT must have run once before it can be captured
         self._launched += 1
         gpu.compute.synchronize()
         return recording
-
-    def _plan_postprocess(self, pixel_threshold: float) -> Launch:
-        tiles, channels, height, width = self.engine.output_shape
-        shape, size = (tiles, channels, height, width), self.settings.size
-        return plan_postprocess(
-            self.rules, shape, self.settings.tiles, size, "float32", pixel_threshold=pixel_threshold
-        )
 
     def _launch(self, flight: _Flight, upload: bool) -> None:
         flight.recording.graph(self._gpu.compute, upload).launch(self._gpu.compute)
@@ -260,8 +273,7 @@ class CudaChain:
         flight.slot.sequence = self._launched % 2**32
 
     def _finish(self, flight: _Flight) -> Inspected:
-        slot = flight.slot
-        area, threshold = flight.recording.key[0].area, flight.recording.key[1]
+        slot, area = flight.slot, flight.recording.geometry.area
         data = slot.result.host[:RECORD_BYTES].tobytes()
         result = read_result(data, self.map_size, area)
         if result.sequence != slot.sequence:
@@ -274,8 +286,10 @@ class CudaChain:
             result = read_result(slot.whole_result(), self.map_size, area)
         fetch = DeviceMap(self, slot, slot.generation, result.map_written)
         slot.latest = weakref.ref(fetch) if result.found else None
-        regions = find_regions(fetch(), threshold, area) if result.more_regions else result.regions
-        return Inspected(result.score, result.peak, regions, fetch, stages)
+        more = result.more_regions
+        regions = find_regions(fetch(), self.limits.pixel_threshold, area) if more else result.regions
+        p_value = (1 + result.reached_by) / (len(self.limits.scores) + 1)
+        return Inspected(result.score, result.peak, result.reject, p_value, regions, fetch, stages, fetch.heat)
 
     @contextmanager
     def _working(self, doing: str) -> Iterator[None]:
@@ -294,3 +308,17 @@ class CudaChain:
         self._in_flight.clear()
         self._last = None
         self._gpu.release(lost)
+
+
+def _plan_postprocess(engine: Engine, settings: Preprocess, rules: Scoring, limits: Limits) -> Launch:
+    tiles, channels, height, width = engine.output_shape
+    return plan_postprocess(
+        rules,
+        (tiles, channels, height, width),
+        settings.tiles,
+        settings.size,
+        "float32",
+        scores=limits.scores,
+        score_threshold=limits.threshold,
+        pixel_threshold=limits.pixel_threshold,
+    )

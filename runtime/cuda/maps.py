@@ -23,8 +23,16 @@ class DeviceMap:
 
     def __init__(self, chain: CudaChain, slot: Slot, generation: int, written: bool) -> None:
         self.slot, self.generation, self.written = slot, generation, written
-        self._chain: CudaChain | None = chain
+        self._owner = chain
         self._array: NDArray[np.float32] | None = None
+
+    def there(self) -> bool:
+        """Whether the frame is still in its slot."""
+        return self.slot.generation == self.generation and self.slot.recording is not None
+
+    def heat(self) -> NDArray[np.uint8] | None:
+        """The inspected area under its heat map, drawn on the GPU; None where the frame has left it, or was raw."""
+        return self._owner.draw_heat(self) if self.there() else None
 
     def __call__(self) -> NDArray[np.float32]:
         """The map.
@@ -32,8 +40,6 @@ class DeviceMap:
         Raises:
             BackendError: another frame has taken its place, or the GPU failed.
         """
-        if self._array is None and self._chain is not None:
-            self._array = self._chain.fetch_map(self)
-            self._chain = None
-        assert self._array is not None  # noqa: S101
+        if self._array is None:
+            self._array = self._owner.fetch_map(self)
         return self._array

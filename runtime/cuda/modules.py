@@ -23,13 +23,16 @@ class Kernels:
         self._functions: dict[str, Any] = {}
 
     def load(self, context: CudaContext, files: tuple[str, ...]) -> None:
-        """Loads the kernels of these sources, compiled or from the cache.
+        """Loads the kernels of these sources, compiled or from the cache; the ones that are loaded stay.
 
         Raises:
             BackendError: there is no compiler, or it failed.
         """
+        missing = [file for file in files if file not in self._modules]
+        if not missing:
+            return
         compiler = find_compiler(context.cuda)
-        for file in files:
+        for file in missing:
             self._modules[file] = context.driver.module_from_buffer(machine_code(file, context.arch, compiler))
 
     def launch(self, plan: Launch, stream: Any) -> None:

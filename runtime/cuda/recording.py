@@ -43,14 +43,14 @@ class Recording:
     """The work of one slot for frames of one geometry. The context must be current for every method.
 
     Attributes:
-        key: geometry and pixel threshold it is for.
+        geometry: of the frames it is for.
         frame, result: what goes up and what comes down.
         preprocess, postprocess: launches with every address filled in.
         network: addresses of the network's input and output.
-        view: the pixels to upload, ``(height, width, channels)`` in page-locked memory.
+        view: the values to upload, ``(rows, width, channels)`` in page-locked memory.
     """
 
-    key: tuple[Geometry, float]
+    geometry: Geometry
     kernels: Kernels
     engine: Engine
     frame: SharedBuffer
@@ -61,12 +61,12 @@ class Recording:
     graphs: dict[bool, CudaGraph] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.view = self.key[0].view(self.frame.host)
+        self.view = self.geometry.view(self.frame.host)
 
     def run(self, stage: str, stream: Any) -> None:
         """Queues one of :data:`STAGES`."""
         if stage == "upload":
-            self.frame.upload(stream, self.key[0].nbytes)
+            self.frame.upload(stream, self.geometry.nbytes)
         elif stage == "preprocess":
             self.kernels.launch(self.preprocess, stream)
         elif stage == "network":

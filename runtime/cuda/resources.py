@@ -9,6 +9,7 @@ from typing import Any
 
 from edgeirf.runtime.cuda.buffers import DeviceBuffer
 from edgeirf.runtime.cuda.context import CudaContext
+from edgeirf.runtime.cuda.heat import HeatKernel
 from edgeirf.runtime.cuda.modules import Kernels
 from edgeirf.runtime.cuda.slot import Slot
 from edgeirf.runtime.kernels import Launch
@@ -26,6 +27,7 @@ class Resources:
         kernels: loaded.
         shared: addresses of ``input``, ``tables`` and ``workspace``.
         slots: one for each frame in flight.
+        heat: draws heat maps.
         free_engine: called once, after everything else is freed.
     """
 
@@ -36,6 +38,7 @@ class Resources:
         self.kernels = Kernels()
         self.shared: dict[str, int] = {}
         self.slots: list[Slot] = []
+        self.heat = HeatKernel(context, self.kernels)
         self.free_engine: Callable[[], None] = lambda: None
         self._buffers: list[DeviceBuffer] = []
 
@@ -95,5 +98,6 @@ class Resources:
             with suppress(Exception):
                 buffer.free()
         self._buffers.clear()
+        self.heat.free()
         self.kernels.free()
         self.compute = self.copy = None

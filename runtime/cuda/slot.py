@@ -54,35 +54,35 @@ class Slot:
             self.free()
             raise
 
-    def recorded(self, key: tuple[Geometry, float]) -> Recording | None:
-        """The recording, where it is for frames of this geometry and this pixel threshold."""
-        return self.recording if self.recording is not None and self.recording.key == key else None
+    def recorded(self, geometry: Geometry) -> Recording | None:
+        """The recording, where it is for frames of this geometry."""
+        return self.recording if self.recording is not None and self.recording.geometry == geometry else None
 
     def configure(
         self,
-        key: tuple[Geometry, float],
+        geometry: Geometry,
         kernels: Kernels,
         engine: Engine,
         plans: tuple[Launch, Launch],
         shared: dict[str, int],
     ) -> Recording:
-        """Makes the slot ready for frames of another geometry or pixel threshold.
+        """Makes the slot ready for frames of another geometry.
 
         Args:
-            key: geometry and pixel threshold.
+            geometry: of the frames.
             kernels, engine: what runs.
             plans: launches of pre- and post-processing; they become the slot's.
             shared: addresses of ``input``, ``tables`` and ``workspace``.
         """
         self._drop_recording()
-        frame = self._reserve(key[0].nbytes)
+        frame = self._reserve(geometry.nbytes)
         pre, post = plans
         pre.args["frame"], pre.args["output"] = frame.address, shared["input"]
         own = {"field": self.field.address, "map": self.map.address, "result": self.result.address}
         for name, address in (own | {"tables": shared["tables"], "workspace": shared["workspace"]}).items():
             post.args[name] = address
         network = (shared["input"], self.field.address)
-        self.recording = Recording(key, kernels, engine, frame, self.result, pre, post, network)
+        self.recording = Recording(geometry, kernels, engine, frame, self.result, pre, post, network)
         return self.recording
 
     def whole_result(self) -> bytes:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeirf.runtime.kernels.launch import Launch, default_pitch, plan_overlay, plan_postprocess, plan_preprocess
-from edgeirf.runtime.kernels.layout import FORMATS, RECORD_BYTES, RESULT, PixelFormat, Real
+from edgeirf.runtime.kernels.layout import FORMATS, RECORD_BYTES, RESULT, Real
 from edgeirf.runtime.kernels.result import Result, missing_regions, read_result
+from edgeirf.settings import PixelFormat
 
 SOURCES: dict[str, tuple[str, ...]] = {
     "preprocess.cu": ("preprocess_packed8", "preprocess_packed16", "preprocess_bayer8", "preprocess_nv12"),

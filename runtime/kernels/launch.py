@@ -27,13 +27,13 @@ from edgeirf.runtime.kernels.layout import (
     PREPROCESS_ARGS,
     RESULT,
     Format,
-    PixelFormat,
     Real,
 )
 from edgeirf.runtime.kernels.tables import column_band, panel_groups, row_band
 from edgeirf.runtime.overlay import OCTAVES, OPACITY
+from edgeirf.runtime.pixel_format import check_sides, is_raw
 from edgeirf.runtime.preprocess import inspected_area
-from edgeirf.settings import Preprocess, Scoring
+from edgeirf.settings import PixelFormat, Preprocess, Scoring
 
 PREPROCESS_THREADS = 256
 POSTPROCESS_THREADS = 1024
@@ -277,8 +277,8 @@ def _check_frame(frame_shape: tuple[int, int], pixel_format: PixelFormat, pitch:
     height, width = frame_shape
     if not (0 < height <= 65535 and 0 < width <= 65535):
         raise FrameError(f"a frame has 1 to 65535 pixels a side, not {width}x{height}")
-    if FORMATS[pixel_format].source in ("bayer8", "nv12") and (height % 2 or width % 2 or min(height, width) < 4):
-        raise FrameError(f"a {pixel_format} frame has even sides of at least 4 pixels, not {width}x{height}")
+    if is_raw(pixel_format):
+        check_sides(frame_shape, pixel_format)
     if pitch % 4 or pitch < row_bytes(width, pixel_format) or pitch * height * 3 // 2 > 2**31 - 1:
         raise UsageError(f"a row pitch is a multiple of 4 and holds the row ({width} {pixel_format}), not {pitch}")
 

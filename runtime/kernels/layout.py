@@ -11,12 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-PixelFormat = Literal[
-    "bgr8", "rgb8", "gray8", "bgr16", "rgb16", "gray16",
-    "bayer_rggb8", "bayer_grbg8", "bayer_gbrg8", "bayer_bggr8", "nv12",
-]  # fmt: skip
-"""How a camera's bytes are laid out. A Bayer name gives the colours of the first two pixels of the first two rows
-(GenICam's order: ``bayer_rggb8`` is OpenCV's ``COLOR_BayerBG2BGR``). NV12 is BT.601, limited range, as in OpenCV."""
+from edgeirf.settings import PixelFormat
 
 Real = Literal["float16", "float32"]
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgeirf.errors import EdgeirfError
 from edgeirf.files import write_bytes
 from edgeirf.runtime.overlay import overlay
+from edgeirf.runtime.pixel_format import to_bgr
 from edgeirf.runtime.sources.frame import Frame
 from edgeirf.verdict import Verdict
 
@@ -24,7 +25,9 @@ QUEUE = 8
 
 
 class RejectSaver:
-    """Saves for each reject the untouched frame (``NAME.png``) and the heat map over it (``NAME_overlay.jpg``).
+    """Saves for each reject the frame (``NAME.png``) and the heat map over it (``NAME_overlay.jpg``).
+
+    The frame is saved as it is, but for Bayer and NV12, which are saved in the colours that were inspected.
 
     Encoding and writing happen on a thread. A frame that could not be inspected has no heat map, and one that could
     not be read leaves nothing to save.
@@ -78,10 +81,14 @@ class RejectSaver:
                 self._error = EdgeirfError(f"cannot save a reject: {type(error).__name__}: {error}")
 
     def _save(self, frame: Frame, verdict: Verdict, scored_map: NDArray[np.float32] | None) -> None:
-        name = file_name(frame)
-        _write_picture(self._folder / f"{name}.png", frame.image, cv2.IMWRITE_PNG_COMPRESSION, 1)
-        if scored_map is not None and frame.image is not None:
-            heat = overlay(frame.image, scored_map, self._threshold, verdict.regions)
+        if frame.image is None:
+            return
+        name, image = file_name(frame), frame.image
+        if frame.pixel_format is not None and verdict.status == "ok":  # else it may not be what it was said to be
+            image = to_bgr(image, frame.pixel_format)
+        _write_picture(self._folder / f"{name}.png", image, cv2.IMWRITE_PNG_COMPRESSION, 1)
+        if scored_map is not None:
+            heat = overlay(image, scored_map, self._threshold, verdict.regions)
             _write_picture(self._folder / f"{name}_overlay.jpg", heat, cv2.IMWRITE_JPEG_QUALITY, 92)
 
 

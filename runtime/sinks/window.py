@@ -9,7 +9,7 @@ import sys
 import cv2
 
 from edgeirf.errors import EdgeirfError
-from edgeirf.runtime.overlay import Image, overlay, to_bgr8
+from edgeirf.runtime.overlay import Image, to_bgr8
 from edgeirf.runtime.sources.frame import Frame, Source
 from edgeirf.verdict import Verdict
 
@@ -25,21 +25,19 @@ class Window:
 
     Args:
         source: told to stop when the window is closed.
-        pixel_threshold: of the detector; fixes the colours.
 
     Call :func:`check_display` first: without a display, Qt aborts the process.
     """
 
-    def __init__(self, source: Source, pixel_threshold: float) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
-        self._threshold = pixel_threshold
         os.environ.setdefault("QT_LOGGING_RULES", "*.warning=false")  # OpenCV's wheel misses Qt's fonts, and says so
         cv2.namedWindow(TITLE, cv2.WINDOW_AUTOSIZE | cv2.WINDOW_GUI_NORMAL)
 
     def write(self, frame: Frame, verdict: Verdict) -> None:
         """Shows one frame."""
         if frame.image is not None:
-            cv2.imshow(TITLE, picture(frame, verdict, self._threshold))
+            cv2.imshow(TITLE, picture(frame, verdict))
         closed = cv2.waitKey(1) & 0xFF in (27, ord("q"))
         if closed or cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
             self._source.stop()
@@ -49,12 +47,12 @@ class Window:
         cv2.destroyAllWindows()
 
 
-def picture(frame: Frame, verdict: Verdict, pixel_threshold: float) -> Image:
+def picture(frame: Frame, verdict: Verdict) -> Image:
     """What the window shows: the heat map over the frame under a coloured bar with the verdict."""
     if frame.image is None:
         raise ValueError("a frame without an image cannot be shown")
     if verdict.status == "ok":
-        shown = overlay(frame.image, verdict.map(), pixel_threshold, verdict.regions)
+        shown = verdict.overlay(frame.image)
         said = f"{'REJECT' if verdict.reject else 'pass'}  {verdict.score:.4g} / {verdict.threshold:.4g}"
     else:
         shown, said = to_bgr8(frame.image), "REJECT  not inspected"

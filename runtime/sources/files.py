@@ -14,7 +14,7 @@ from edgeirf.runtime.sources.frame import Frame
 class ImageFiles:
     """Reads image files in the order given; see :class:`edgeirf.runtime.sources.Source`."""
 
-    dropped = 0
+    dropped, waiting, size = 0, False, None
 
     def __init__(self, name: str, paths: Sequence[Path]) -> None:
         self.name = name

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
 
-from edgeirf.runtime.preprocess import Pixels
+from edgeirf.runtime.pixel_format import Pixels
+from edgeirf.settings import PixelFormat
 
 
 @dataclass(frozen=True)
@@ -15,11 +16,13 @@ class Frame:
     """One frame, or the news that one could not be read.
 
     Attributes:
-        image: ``(H, W, 3)`` BGR or ``(H, W)``, uint8 or uint16; None when ``error`` is set.
+        image: ``(H, W, 3)`` BGR or ``(H, W)``, uint8 or uint16, or what ``pixel_format`` says; None when ``error`` is
+            set.
         frame_id: counts from 0; of a live source also the frames that were dropped, so that a gap shows them.
         source: the camera, or the file that this frame is.
         captured_at: seconds since 1970 at capture; None for files, whose time is not known.
         error: why there is no image.
+        pixel_format: see :mod:`edgeirf.runtime.pixel_format`; None for BGR or gray.
         clock: ``time.perf_counter()`` when the image was in memory: camera-to-verdict counts from here.
     """
 
@@ -28,6 +31,7 @@ class Frame:
     source: str
     captured_at: float | None = None
     error: str | None = None
+    pixel_format: PixelFormat | None = None
     clock: float = field(default_factory=perf_counter)
 
 
@@ -38,10 +42,22 @@ class Source(Protocol):
         name: as the user wrote it.
         total: how many frames there will be, None when unknown.
         dropped: frames of a live source that were overtaken by newer ones.
+        waiting: the next frame is in memory, so that asking for it costs nothing.
+        size: ``(height, width)`` in pixels of the frames to come, None when unknown.
     """
 
     name: str
     total: int | None
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """See above."""
+        ...
+
+    @property
+    def waiting(self) -> bool:
+        """See above."""
+        ...
 
     @property
     def dropped(self) -> int:

@@ -41,12 +41,14 @@ class LiveSource:
         name: as the user wrote it.
         capture: an open ``cv2.VideoCapture``.
         timeout: seconds without any frame after which the camera counts as gone.
+        size: ``(height, width)`` of its frames, None when unknown.
     """
 
     total: int | None = None
 
-    def __init__(self, name: str, capture: Grabber, timeout: float) -> None:
+    def __init__(self, name: str, capture: Grabber, timeout: float, size: tuple[int, int] | None = None) -> None:
         self.name = name
+        self.size = size
         self.dropped = 0
         self._capture = capture
         self._timeout = timeout
@@ -56,6 +58,11 @@ class LiveSource:
         self._ended: str | None = None
         self._thread = threading.Thread(target=self._grab_all, name=f"capture {name}", daemon=True)
         self._thread.start()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a frame has come that nobody has taken."""
+        return bool(self._waiting)
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames as they come, never one older than the newest :data:`QUEUE`.
@@ -102,8 +109,8 @@ class LiveSource:
         captured_at, clock = time.time(), perf_counter()
         done, image = self._capture.retrieve() if grabbed else (False, None)
         if not done:
-            return Frame(None, number, self.name, captured_at, f"{self.name}: the camera gave no frame", clock)
-        return Frame(image, number, self.name, captured_at, None, clock)
+            return Frame(None, number, self.name, captured_at, f"{self.name}: the camera gave no frame", clock=clock)
+        return Frame(image, number, self.name, captured_at, clock=clock)
 
     def stop(self) -> None:
         """Ends within a tenth of a second."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,8 +13,10 @@ from edgeirf.runtime.images import is_image
 from edgeirf.runtime.sources.files import ImageFiles, open_folder, open_glob
 from edgeirf.runtime.sources.frame import Source
 from edgeirf.runtime.sources.live import LiveSource
+from edgeirf.runtime.sources.raw import CAPS, FOURCC, Declared, RawCapture
 from edgeirf.runtime.sources.synthetic import open_synthetic
 from edgeirf.runtime.sources.video import VideoFile
+from edgeirf.settings import PixelFormat
 
 GRAMMAR = (
     "a device number (0), v4l2:///dev/video0?width=1920&height=1080, a video file, an image, a folder, a glob, "
@@ -32,24 +33,33 @@ _SETTINGS = {
 }
 
 
-def open_source(text: str, timeout: float = 10.0) -> Source:
+def open_source(text: str, timeout: float = 10.0, pixel_format: PixelFormat | None = None) -> Source:
     """Opens what ``--camera`` names.
 
     Args:
         text: see :data:`GRAMMAR`. A device takes ``width``, ``height``, ``fps``, ``exposure``, ``gain`` and
             ``format`` (``MJPG``, ``YUYV``, ...) as a query, also ``0?width=1920&height=1080``.
         timeout: seconds that a camera or stream may take to open, and be silent.
+        pixel_format: what the frames are (a folder may hold Bayer frames as gray pictures). V4L2 and GStreamer
+            cameras are asked for it, and their frames are not converted. None for BGR or gray.
 
     Raises:
         SourceError: it is not there, or cannot be opened.
         UsageError: the text is none of these, or a query has an unknown key.
     """
-    scheme, opener = text.partition(":")[0].lower(), None
-    if scheme in _SCHEMES:
-        opener = _SCHEMES[scheme]
-    elif _DEVICE.fullmatch(text.partition("?")[0]):
-        opener = _open_device
-    return opener(text, timeout) if opener is not None else _open_path(text)
+    scheme = text.partition(":")[0].lower()
+    source: Source
+    if scheme == "v4l2" or _DEVICE.fullmatch(text.partition("?")[0]):
+        source = _open_device(text, timeout, pixel_format)
+    elif scheme == "gst":
+        source = _open_gstreamer(text, timeout, pixel_format)
+    elif scheme in _STREAMS:
+        source = _open_stream(text, timeout)
+    elif scheme == "test":
+        source = open_synthetic(text)
+    else:
+        source = _open_path(text.partition(":")[2].removeprefix("//") if scheme == "file" else text)
+    return source if pixel_format is None else Declared(source, pixel_format)
 
 
 def _open_path(text: str) -> Source:
@@ -67,10 +77,15 @@ def _open_path(text: str) -> Source:
     raise SourceError(f"there is no {text}; --camera takes {GRAMMAR}")
 
 
-def _open_device(text: str, timeout: float) -> Source:
+def _open_device(text: str, timeout: float, pixel_format: PixelFormat | None) -> Source:
     address, _, query = text.partition("?")
     device = address.removeprefix("v4l2://")
     wanted = _device_settings(query, text)
+    raw = pixel_format in FOURCC
+    if pixel_format is not None and raw:
+        # Unconverted first: OpenCV refuses a format that it cannot convert while it means to.
+        fourcc = cv2.VideoWriter.fourcc(*FOURCC[pixel_format])
+        wanted = {cv2.CAP_PROP_CONVERT_RGB: 0, cv2.CAP_PROP_FOURCC: fourcc, **wanted}
     where: int | str = int(device) if _DEVICE.fullmatch(device) else device
     capture = cv2.VideoCapture(where, cv2.CAP_V4L2 if _has(cv2.CAP_V4L2) else cv2.CAP_ANY)
     if not capture.isOpened():
@@ -81,11 +96,14 @@ def _open_device(text: str, timeout: float) -> Source:
         for key, value in wanted.items():
             capture.set(key, value)
         _check_size(capture, wanted, text)
+        if raw:
+            _check_format(capture, wanted, text)
     except SourceError:
         capture.release()
         raise
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-    return LiveSource(text, capture, timeout)
+    grabber = RawCapture(capture, pixel_format) if pixel_format is not None and raw else capture
+    return LiveSource(text, grabber, timeout, _size(capture))
 
 
 def _device_settings(query: str, text: str) -> dict[int, float]:
@@ -106,8 +124,22 @@ def _check_size(capture: cv2.VideoCapture, wanted: dict[int, float], text: str) 
     """A camera that silently takes another size would show the model other parts than it was trained on."""
     for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT):
         if key in wanted and round(capture.get(key)) != round(wanted[key]):
-            width, height = (round(capture.get(k)) for k in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+            height, width = _size(capture) or (0, 0)
             raise SourceError(f"camera {text} does not give that size, only {width}x{height}")
+
+
+def _check_format(capture: cv2.VideoCapture, wanted: dict[int, float], text: str) -> None:
+    """Bytes that are taken for what they are not would be scored all the same."""
+    key = cv2.CAP_PROP_FOURCC
+    if round(capture.get(key)) != round(wanted[key]):
+        name = "".join(chr(round(wanted[key]) >> shift & 255) for shift in (0, 8, 16, 24)).strip()
+        raise SourceError(f"camera {text} does not give {name} frames: `v4l2-ctl --list-formats` says what it gives")
+
+
+def _size(capture: cv2.VideoCapture) -> tuple[int, int] | None:
+    """``(height, width)`` that a camera says it gives."""
+    height, width = (round(capture.get(key)) for key in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
+    return (height, width) if min(height, width) > 0 else None
 
 
 def _open_stream(text: str, timeout: float) -> Source:
@@ -121,31 +153,25 @@ def _open_stream(text: str, timeout: float) -> Source:
     capture = cv2.VideoCapture(text, cv2.CAP_FFMPEG, limits)
     if not capture.isOpened():
         raise SourceError(f"cannot open the stream {name} within {timeout:g} s: check address, user and network")
-    return LiveSource(name, capture, timeout)
+    return LiveSource(name, capture, timeout, _size(capture))
 
 
-def _open_gstreamer(text: str, timeout: float) -> Source:
+def _open_gstreamer(text: str, timeout: float, pixel_format: PixelFormat | None) -> Source:
     if not _has(cv2.CAP_GSTREAMER):
         raise SourceError(
             "this OpenCV has no GStreamer (the one on PyPI never has): use one built with it, as JetPack's is"
         )
     pipeline = text.partition(":")[2].removeprefix("//").strip()
     if "appsink" not in pipeline:
-        pipeline += " ! videoconvert ! video/x-raw,format=BGR ! appsink drop=true max-buffers=1 sync=false"
+        # A colour filter is no format that videoconvert knows; everything else it makes of what the camera gives.
+        caps = CAPS.get(pixel_format or "bgr8", CAPS["bgr8"])
+        convert = "" if caps.startswith("video/x-bayer") else "! videoconvert "
+        pipeline += f" {convert}! {caps} ! appsink drop=true max-buffers=1 sync=false"
     capture = cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
     if not capture.isOpened():
         raise SourceError(f"GStreamer cannot start the pipeline {pipeline!r}: try it with gst-launch-1.0")
-    return LiveSource(text, capture, timeout)
+    return LiveSource(text, capture, timeout, _size(capture))
 
 
 def _has(backend: int) -> bool:
     return bool(cv2.videoio_registry.hasBackend(backend))
-
-
-_SCHEMES: dict[str, Callable[[str, float], Source]] = {
-    "v4l2": _open_device,
-    "gst": _open_gstreamer,
-    "test": lambda text, timeout: open_synthetic(text),
-    "file": lambda text, timeout: _open_path(text.partition(":")[2].removeprefix("//")),
-    **dict.fromkeys(_STREAMS, _open_stream),
-}

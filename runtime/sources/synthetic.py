@@ -62,7 +62,7 @@ class Conveyor:
 class SyntheticSource:
     """Plays a conveyor; see :class:`edgeirf.runtime.sources.Source`."""
 
-    dropped = 0
+    dropped, waiting, size = 0, False, None
 
     def __init__(self, name: str, conveyor: Conveyor) -> None:
         self.name = name

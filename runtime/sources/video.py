@@ -9,7 +9,7 @@ from typing import cast
 import cv2
 
 from edgeirf.errors import SourceError
-from edgeirf.runtime.preprocess import Pixels
+from edgeirf.runtime.pixel_format import Pixels
 from edgeirf.runtime.sources.frame import Frame
 
 _COUNTED = frozenset({".mp4", ".m4v", ".mov", ".avi"})
@@ -28,7 +28,7 @@ class VideoFile:
         SourceError: not a video, or so damaged that it cannot be opened.
     """
 
-    dropped = 0
+    dropped, waiting, size = 0, False, None
 
     def __init__(self, path: str) -> None:
         self.name = path

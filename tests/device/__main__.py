@@ -75,6 +75,7 @@ def checks(bundle: Bundle, options: argparse.Namespace) -> Iterator[tuple[str, C
             f"engine and parity, {precision}",
             partial(with_tensorrt, partial(chain_checks.parity, subject, precision)),
         )
+    yield "raw formats and heat map", partial(with_tensorrt, partial(chain_checks.raw_formats, subject))
     yield "CUDA graphs", partial(with_tensorrt, partial(chain_checks.graphs, subject))
     yield "second process", partial(with_tensorrt, partial(chain_checks.second_process, subject))
     yield "pauses", partial(with_tensorrt, partial(chain_checks.keep_warm, subject, 30, 1.0))

@@ -16,7 +16,7 @@ import numpy as np
 from outcome import Failed, Figures, Skip
 
 from edgeirf.bundle import Bundle
-from edgeirf.conformal import Calibration
+from edgeirf.conformal import Limits
 from edgeirf.runtime.backends import Opened, open_model
 from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
 from edgeirf.runtime.bench import Target, Workload, measure
@@ -26,10 +26,15 @@ from edgeirf.runtime.bench.summary import summarise
 from edgeirf.runtime.chain import HostChain
 from edgeirf.runtime.cuda.chain import CudaChain
 from edgeirf.runtime.detector import make_chain
+from edgeirf.runtime.overlay import overlay
+from edgeirf.runtime.preprocess import crop
+from edgeirf.settings import PixelFormat
 
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 2e-1}
 """Largest difference of a score from ONNX Runtime's FP32 score of the same frame, as a share of that score or of the
 threshold, whichever is larger: a part that scores a hundredth of the threshold may be off by one rounded pixel."""
+
+RAW: tuple[PixelFormat, ...] = ("bayer_rggb8", "bayer_gbrg8", "nv12")
 
 OpenModel = Callable[[str], Opened]
 
@@ -64,25 +69,24 @@ class Subject:
         if precision not in {m.precision for m in self.bundle.manifest.models.values() if m.family != "onnxruntime"}:
             raise Skip(f"the bundle has no {precision} graph: edgeirf export --precision {precision}")
         opened = self.open_model(precision)
-        chain = make_chain(opened, self.bundle.manifest.preprocess)
+        chain = make_chain(opened, self.bundle.manifest.preprocess, self.limits)
         if not isinstance(chain, CudaChain):
             chain.close()
             raise Failed("pre- and post-processing stay on the CPU: see the log")
         return chain
 
     @property
-    def threshold(self) -> float:
-        """A pixel threshold that good parts keep and spoilt ones do not."""
-        return self._calibration.peaks[-1]
+    def limits(self) -> Limits:
+        """What all good parts keep and spoilt ones do not."""
+        calibration = next(iter(self.bundle.manifest.models["fp32"].calibration.values()))
+        return Limits(calibration.scores[-1], calibration.peaks[-1], calibration.scores)
 
-    @property
-    def score_threshold(self) -> float:
-        """Likewise of the image score."""
-        return self._calibration.scores[-1]
-
-    @property
-    def _calibration(self) -> Calibration:
-        return next(iter(self.bundle.manifest.models["fp32"].calibration.values()))
+    def host(self) -> HostChain:
+        """ONNX Runtime in FP32."""
+        manifest = self.bundle.manifest
+        model = manifest.models["fp32"]
+        backend = OnnxRuntimeBackend(self.bundle.member(model.file))
+        return HostChain(backend, manifest.preprocess, model.scoring, self.limits)
 
 
 def spoil(frame: Any) -> Any:
@@ -94,29 +98,71 @@ def spoil(frame: Any) -> Any:
     return spoilt
 
 
+def as_raw(frame: Any, pixel_format: PixelFormat) -> Any:
+    """A BGR frame with even sides as a raw camera would give it."""
+    if pixel_format == "nv12":
+        planes = cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420)
+        height, width = frame.shape[:2]
+        chroma = planes[height:].reshape(2, height // 2, width // 2).transpose(1, 2, 0).reshape(height // 2, width)
+        return np.concatenate([planes[:height], chroma])
+    order = {"r": 2, "g": 1, "b": 0}
+    mosaic = np.empty(frame.shape[:2], frame.dtype)
+    for index, colour in enumerate(pixel_format[6:10]):
+        rows, columns = slice(index // 2, None, 2), slice(index % 2, None, 2)
+        mosaic[rows, columns] = frame[rows, columns, order[colour]]
+    return mosaic
+
+
 def parity(subject: Subject, precision: str) -> Figures:
     """Scores against ONNX Runtime in FP32, from the camera's bytes on."""
-    manifest = subject.bundle.manifest
-    model = manifest.models["fp32"]
-    host = HostChain(OnnxRuntimeBackend(subject.bundle.member(model.file)), manifest.preprocess, model.scoring)
+    host = subject.host()
     start = time.perf_counter()
     chain = subject.chain(precision)
     figures: Figures = {"open_seconds": time.perf_counter() - start, "frames": len(subject.frames)}
     try:
-        differences, plain = [], []
+        differences, plain, flips = [], [], 0
         for frame in subject.frames:
-            expected, found = host.inspect(frame, subject.threshold), chain.inspect(frame, subject.threshold)
+            expected, found = host.inspect(frame), chain.inspect(frame)
             difference = abs(found.score - expected.score)
-            differences.append(difference / max(abs(expected.score), abs(subject.score_threshold)))
+            differences.append(difference / max(abs(expected.score), abs(subject.limits.threshold)))
             plain.append(difference / max(abs(expected.score), 1e-6))
+            flips += found.reject != expected.reject
             if precision == "fp32":
                 figures["largest_map_difference"] = float(np.abs(found.map() - expected.map()).max())
                 figures["same_number_of_regions"] = len(found.regions) == len(expected.regions)
     finally:
         chain.close()
-    figures |= {"largest_difference": max(differences), "largest_relative_to_the_score": max(plain)}
+    figures |= {"largest_difference": max(differences), "largest_relative_to_the_score": max(plain), "flips": flips}
     if max(differences) > TOLERANCE[precision]:
         raise Failed(f"scores differ by {max(differences):.2g}, more than {TOLERANCE[precision]:g}", figures)
+    return figures
+
+
+def raw_formats(subject: Subject) -> Figures:
+    """Bayer and NV12 bytes straight into the GPU, and the heat map drawn there, against the host."""
+    host, chain = subject.host(), subject.chain("fp32")
+    figures: Figures = {}
+    try:
+        for pixel_format in RAW:
+            worst = 0.0
+            for frame in subject.frames:
+                height, width = (side // 2 * 2 for side in frame.shape[:2])
+                raw = as_raw(frame[:height, :width], pixel_format)
+                expected, found = host.inspect(raw, pixel_format).score, chain.inspect(raw, pixel_format).score
+                worst = max(worst, abs(found - expected) / max(abs(expected), abs(subject.limits.threshold)))
+            figures[pixel_format] = worst
+        frame = subject.frames[-1]
+        heat = chain.inspect(frame).heat()
+        area = crop(frame, chain.settings)
+        scored_map = cv2.resize(host.inspect(frame).map(), area.shape[1::-1])
+        drawn = overlay(area, scored_map, chain.limits.pixel_threshold)
+        figures["heat"] = float(np.abs(heat.astype(int) - drawn).mean()) if heat is not None else None
+    finally:
+        chain.close()
+    if max(figures[pixel_format] for pixel_format in RAW) > TOLERANCE["fp32"]:
+        raise Failed("raw frames score differently", figures)
+    if figures["heat"] is None or figures["heat"] > 1.0:
+        raise Failed("the heat map is drawn differently", figures)
     return figures
 
 
@@ -124,13 +170,13 @@ def graphs(subject: Subject) -> Figures:
     """One graph, two frames in flight and another shape in between give the very same scores."""
     chain = subject.chain("fp32")
     try:
-        alone = [chain.inspect(frame, subject.threshold).score for frame in subject.frames]
-        chain.inspect(cv2.resize(subject.frames[0], None, fx=1.5, fy=1.25), subject.threshold)
-        again = [chain.inspect(frame, subject.threshold).score for frame in subject.frames]
+        alone = [chain.inspect(frame).score for frame in subject.frames]
+        chain.inspect(cv2.resize(subject.frames[0], None, fx=1.5, fy=1.25))
+        again = [chain.inspect(frame).score for frame in subject.frames]
         flying = []
-        chain.submit(subject.frames[0], subject.threshold)
+        chain.submit(subject.frames[0])
         for frame in subject.frames[1:]:
-            chain.submit(frame, subject.threshold)
+            chain.submit(frame)
             flying.append(chain.result().score)
         flying.append(chain.result().score)
     finally:
@@ -148,14 +194,15 @@ def keep_warm(subject: Subject, gaps: int, gap_s: float) -> Figures:
     settings, rules = subject.bundle.manifest.preprocess, opened.model.scoring
     try:
         for name, period in (("cold", None), ("warm", 0.05)):
-            chain = CudaChain(opened.backend.engine, settings, rules, keep_warm_s=period)  # type: ignore[attr-defined]
+            engine = opened.backend.engine  # type: ignore[attr-defined]
+            chain = CudaChain(engine, settings, rules, keep_warm_s=period)
             try:
-                chain.inspect(subject.frames[0], subject.threshold)
+                chain.inspect(subject.frames[0])
                 samples = []
                 for _ in range(gaps):
                     time.sleep(gap_s)
                     start = time.perf_counter()
-                    chain.inspect(subject.frames[0], subject.threshold)
+                    chain.inspect(subject.frames[0])
                     samples.append((time.perf_counter() - start) * 1e3)
                 figures[name] = summarise(samples)
             finally:
@@ -188,7 +235,7 @@ def leaks(subject: Subject, count: int) -> Figures:
         start = time.perf_counter()
         before: tuple[float, float] = (0.0, 0.0)
         for index, frame in enumerate(itertools.islice(itertools.cycle(subject.frames), count)):
-            inspected = chain.inspect(frame, subject.threshold)
+            inspected = chain.inspect(frame)
             if index % 97 == 0:
                 inspected.map()
             if index == early:
@@ -217,11 +264,11 @@ def second_process(subject: Subject) -> Figures:
         "    print(detector(np.full((int(sys.argv[2]), int(sys.argv[3]), 3), 128, np.uint8)).score)\n"
     )
     try:
-        chain.inspect(subject.frames[0], subject.threshold)
+        chain.inspect(subject.frames[0])
         height, width = subject.frames[0].shape[:2]
         command = [sys.executable, "-c", script, str(subject.bundle.path), str(height), str(width)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800, env=os.environ.copy())
-        chain.inspect(subject.frames[0], subject.threshold)
+        chain.inspect(subject.frames[0])
     finally:
         chain.close()
     if done.returncode:

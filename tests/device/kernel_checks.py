@@ -13,7 +13,7 @@ from edgeirf.runtime.cuda.compiler import find_compiler
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.cuda.modules import Kernels
 from edgeirf.runtime.kernels import SOURCES, Launch, plan_postprocess, plan_preprocess, read_result
-from edgeirf.runtime.preprocess import Pixels
+from edgeirf.runtime.pixel_format import Pixels
 from edgeirf.settings import Preprocess, Scoring
 
 FRAMES = [((97, 131), 3, np.uint8), ((480, 640), 1, np.uint8), ((1944, 2592), 3, np.uint8), ((301, 203), 3, np.uint16)]

@@ -13,6 +13,7 @@ from shim.device import allocate
 from edgeirf.runtime import scoring as cpu
 from edgeirf.runtime.kernels import FORMATS, Launch, PixelFormat, Real, plan_postprocess, plan_preprocess, read_result
 from edgeirf.runtime.kernels.launch import round_down
+from edgeirf.runtime.pixel_format import to_bgr
 from edgeirf.runtime.preprocess import normalise, prepare
 from edgeirf.settings import Preprocess, Scoring
 
@@ -71,7 +72,7 @@ def check_preprocess(
 ) -> None:
     """One frame through the kernel."""
     frame = references.random_frame(pixel_format, *size) if frame is None else frame
-    bgr = references.to_bgr(frame, pixel_format)
+    bgr = to_bgr(frame, pixel_format)
     area = settings.roi or (0, 0, size[1], size[0])
     reduced = area[2] // settings.tiles[1] >= settings.size[1] and area[3] // settings.tiles[0] >= settings.size[0]
     expected = references.expected_input(bgr, settings) if reduced else normalise(prepare(bgr, settings), settings)

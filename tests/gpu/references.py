@@ -9,27 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeirf.runtime.kernels import FORMATS, PixelFormat
+from edgeirf.runtime.pixel_format import frame_shape
 from edgeirf.runtime.preprocess import crop, cut
 from edgeirf.settings import Preprocess, Scoring
 
 Integers = NDArray[np.int64]
 Array = NDArray[Any]
 
-OPENCV_BAYER = {
-    "bayer_rggb8": cv2.COLOR_BayerBG2BGR,  # OpenCV names the pattern by its second row's second and third pixel
-    "bayer_grbg8": cv2.COLOR_BayerGB2BGR,
-    "bayer_gbrg8": cv2.COLOR_BayerGR2BGR,
-    "bayer_bggr8": cv2.COLOR_BayerRG2BGR,
-}
-
 
 def random_frame(pixel_format: PixelFormat, height: int, width: int, seed: int = 0) -> Array:
     """A frame in the camera's layout: ``(H, W[, 3])``, for NV12 ``(3 H / 2, W)``."""
-    layout = FORMATS[pixel_format]
-    dtype = np.uint8 if layout.itemsize == 1 else np.uint16
-    rows = height * 3 // 2 if pixel_format == "nv12" else height
-    shape = (rows, width, 3) if layout.channels == 3 else (rows, width)
-    return np.random.default_rng(seed).integers(0, 2 ** (8 * layout.itemsize), shape, dtype=dtype)
+    itemsize = FORMATS[pixel_format].itemsize
+    shape, dtype = frame_shape((height, width), pixel_format), np.uint8 if itemsize == 1 else np.uint16
+    return np.random.default_rng(seed).integers(0, 2 ** (8 * itemsize), shape, dtype=dtype)
 
 
 def pitched(frame: Array, pitch: int) -> NDArray[np.uint8]:
@@ -38,15 +30,6 @@ def pitched(frame: Array, pitch: int) -> NDArray[np.uint8]:
     padded = np.full((rows.shape[0], pitch), 0xEE, np.uint8)
     padded[:, : rows.shape[1]] = rows
     return padded
-
-
-def to_bgr(frame: Array, pixel_format: PixelFormat) -> Array:
-    """The frame as the CPU runtime takes it, by OpenCV."""
-    if pixel_format in OPENCV_BAYER:
-        return cv2.cvtColor(frame, OPENCV_BAYER[pixel_format])
-    if pixel_format == "nv12":
-        return cv2.cvtColor(frame, cv2.COLOR_YUV2BGR_NV12)
-    return frame[..., ::-1].copy() if pixel_format.startswith("rgb") else frame
 
 
 def demosaic(mosaic: Array, order: int) -> Integers:

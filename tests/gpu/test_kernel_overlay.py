@@ -11,9 +11,10 @@ from shim import build
 from shim.device import Shim, allocate
 
 from edgeirf.errors import UsageError
-from edgeirf.runtime.detector import frame_map
+from edgeirf.runtime.drawing import frame_map
 from edgeirf.runtime.kernels import PixelFormat, plan_overlay
 from edgeirf.runtime.overlay import overlay
+from edgeirf.runtime.pixel_format import to_bgr
 from edgeirf.settings import Preprocess
 
 pytestmark = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++ to run the kernels on the CPU")
@@ -37,7 +38,7 @@ def test_the_picture_is_the_cpu_runtime_s(pixel_format: PixelFormat, area: str) 
     Shim(build.library()).launch(plan, buffers)
     found = buffers["output"].reshape(40, 300, 3).astype(int)
     full = frame_map(scores, (40, 300), Preprocess(roi=AREAS[area]))
-    differences = np.abs(found - overlay(references.to_bgr(frame, pixel_format), full, 9.0))
+    differences = np.abs(found - overlay(to_bgr(frame, pixel_format), full, 9.0))
     assert differences.max() <= 1
     assert (differences > 0).mean() < 0.001
 

@@ -16,6 +16,7 @@ from shim import build
 from shim.device import ORDERS, Order, Shim, allocate
 
 from edgeirf.runtime.kernels import FORMATS, PixelFormat, Real, plan_preprocess
+from edgeirf.runtime.pixel_format import to_bgr
 from edgeirf.runtime.preprocess import normalise, prepare
 from edgeirf.settings import Preprocess
 
@@ -69,7 +70,7 @@ def test_reducing_gives_the_exact_means(shim: Shim, pixel_format: PixelFormat, c
     settings, size = REDUCED[case]
     size = even(size, pixel_format)
     frame = references.random_frame(pixel_format, *size)
-    bgr = references.to_bgr(frame, pixel_format)
+    bgr = to_bgr(frame, pixel_format)
     found = run(shim, frame, pixel_format, settings, size, "float32")
     np.testing.assert_array_equal(found, references.expected_input(bgr, settings))
     level = 1 / (255 if bgr.dtype == np.uint8 else 2**settings.bits - 1) / min(settings.std)
@@ -84,7 +85,7 @@ def test_enlarging_gives_the_cpu_runtime_bit_for_bit(shim: Shim, pixel_format: P
     settings, size = ENLARGED[case]
     size = even(size, pixel_format)
     frame = references.random_frame(pixel_format, *size)
-    expected = normalise(prepare(references.to_bgr(frame, pixel_format), settings), settings)
+    expected = normalise(prepare(to_bgr(frame, pixel_format), settings), settings)
     np.testing.assert_array_equal(run(shim, frame, pixel_format, settings, size, "float32"), expected)
 
 

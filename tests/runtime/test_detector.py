@@ -9,6 +9,7 @@ import pytest
 
 import edgeirf
 from edgeirf.errors import BackendError, FrameError, UsageError
+from edgeirf.runtime.overlay import overlay
 from edgeirf.settings import Preprocess
 
 
@@ -28,6 +29,63 @@ def test_good_frames_pass_and_bad_frames_are_rejected_where_they_are_bad(tiny_pa
     assert region.x + region.width >= 62
     assert region.peak == pytest.approx(rejected.map().max(), rel=0.02)
     assert rejected.map().shape == (128, 128)
+
+
+def test_raw_frames_are_inspected_in_colour(tiny_path: Path, bad) -> None:
+    """A Bayer frame of a gray part is its own luminance: the demosaiced part scores like the part itself."""
+    frame = bad(5, (128, 128))
+    with edgeirf.load(tiny_path, threads=1) as detector:
+        plain = detector(np.ascontiguousarray(frame[..., ::-1]), pixel_format="rgb8")
+        mosaic = detector(frame[..., 1], pixel_format="bayer_grbg8")
+        assert plain.score == detector(frame).score
+        assert mosaic.score == pytest.approx(plain.score, rel=0.2)
+        assert mosaic.map().shape == mosaic.overlay(frame[..., 1]).shape[:2] == (128, 128)
+        nv12 = np.concatenate([frame[..., 1], np.full((64, 128), 128, np.uint8)])
+        whole = detector(nv12, pixel_format="nv12")
+        assert whole.map().shape == whole.overlay(nv12).shape[:2] == (128, 128)
+        assert whole.reject
+        assert mosaic.reject
+        with pytest.raises(FrameError, match="1 value of 8 bits"):
+            detector(frame, pixel_format="bayer_grbg8")
+        with pytest.raises(UsageError, match="no pixel format"):
+            detector(frame, pixel_format="yuyv")
+
+
+def test_submitting_and_taking_results(tiny_path: Path, good, bad) -> None:
+    with edgeirf.load(tiny_path, threads=1) as detector:
+        assert detector.depth == 1
+        with pytest.raises(UsageError, match="submit"):
+            detector.result()
+        for number, frame in enumerate((good(5), bad(5))):
+            detector.submit(frame, frame_id=number, source="s")
+            with pytest.raises(UsageError, match="take a result"):
+                detector(frame)
+            verdict = detector.result()
+            assert (verdict.frame_id, verdict.source, verdict.reject) == (number, "s", bool(number))
+            assert verdict.score == detector(frame).score
+        with pytest.raises(FrameError):
+            detector.submit(frame.astype(np.float32))
+        assert not detector(good(5)).reject
+
+
+def test_a_camera_that_does_not_cover_the_region_of_interest_is_found_before_the_first_part(
+    tmp_path: Path, tiny_bundle
+) -> None:
+    path = tiny_bundle(tmp_path / "roi.irf", settings=Preprocess(size=(64, 64), roi=(100, 50, 128, 128)), held_out=19)
+    with edgeirf.load(path, threads=1) as detector:
+        detector.prepare((178, 228))
+        with pytest.raises(FrameError, match="does not cover"):
+            detector.prepare((178, 227))
+
+
+def test_the_overlay_is_the_map_over_the_frame(tiny_path: Path, bad) -> None:
+    frame = bad(5, (120, 100))
+    with edgeirf.load(tiny_path, threads=1) as detector:
+        verdict = detector(frame)
+        expected = overlay(frame, verdict.map(), detector.pixel_threshold, verdict.regions)
+    np.testing.assert_array_equal(verdict.overlay(frame), expected)
+    with pytest.raises(ValueError, match="cable"):
+        detector.failed("the cable is out").overlay(frame)
 
 
 def test_golden_images_give_the_scores_of_the_bundle(tiny_path: Path) -> None:

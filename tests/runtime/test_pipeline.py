@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgeirf.errors import BackendError, EdgeirfError, FrameError, SourceError
-from edgeirf.runtime.pipeline import inspect, run_pipeline
+from edgeirf.runtime.pipeline import run_pipeline
 from edgeirf.runtime.sources.frame import Frame
 from edgeirf.runtime.stats import WINDOW, Stats
 from edgeirf.verdict import Verdict
@@ -19,10 +19,11 @@ IMAGE = np.zeros((4, 4, 3), np.uint8)
 class FakeSource:
     """Yields what it is given; an exception is raised where it stands."""
 
-    name, total, dropped = "fake", None, 0
+    name, total, dropped, size = "fake", None, 0, None
 
-    def __init__(self, *events: Frame | Exception) -> None:
+    def __init__(self, *events: Frame | Exception, waiting: bool = False) -> None:
         self.events = events
+        self.waiting = waiting
         self.stopped = self.closed = False
         self.given = 0
 
@@ -43,17 +44,29 @@ class FakeSource:
 
 
 class FakeDetector:
-    """Rejects frames with odd numbers; raises the errors given for some numbers."""
+    """Rejects frames with odd numbers; raises the errors given for some numbers, BackendErrors with the result."""
 
-    def __init__(self, errors: dict[int, Exception] | None = None) -> None:
+    def __init__(self, errors: dict[int, Exception] | None = None, depth: int = 1) -> None:
         self.errors = errors or {}
+        self.depth = depth
+        self.in_flight: list[dict[str, object]] = []
+        self.calls: list[str] = []
 
-    def __call__(self, image: np.ndarray, *, frame_id: int, **about: object) -> Verdict:
-        if frame_id in self.errors:
-            raise self.errors[frame_id]
-        return Verdict(
-            frame_id % 2 == 1, 1.0, 0.5, 2.0, frame_id=frame_id, latency_ms={"network": 1.0, "total": 1.0}, **about
-        )
+    def submit(self, image: np.ndarray, *, pixel_format: str | None, **about: object) -> None:
+        assert len(self.in_flight) < self.depth
+        self.calls.append(f"submit {about['frame_id']}")
+        error = self.errors.get(about["frame_id"])
+        if error is not None and not isinstance(error, BackendError):
+            raise error
+        self.in_flight.append(about)
+
+    def result(self) -> Verdict:
+        about = self.in_flight.pop(0)
+        number = about["frame_id"]
+        self.calls.append(f"result {number}")
+        if number in self.errors:
+            raise self.errors[number]
+        return Verdict(number % 2 == 1, 1.0, 0.5, 2.0, latency_ms={"network": 1.0, "total": 1.0}, **about)
 
     def failed(self, error: str, **about: object) -> Verdict:
         return Verdict(True, None, None, 2.0, status="error", error=error, **about)
@@ -92,10 +105,49 @@ def test_every_frame_gets_a_verdict_in_order() -> None:
 
 def test_camera_to_verdict_counts_from_capture() -> None:
     frame = Frame(IMAGE, 0, "fake", None)
-    late = Frame(IMAGE, 0, "fake", None, clock=frame.clock - 0.5)
-    latencies = inspect(FakeDetector(), late).latency_ms
+    late, sink = Frame(IMAGE, 0, "fake", None, clock=frame.clock - 0.5), Collector()
+    run_pipeline(FakeSource(late), FakeDetector(), [sink], Stats())
+    latencies = sink.verdicts[0].latency_ms
     assert list(latencies) == ["network", "total", "camera_to_verdict"]
     assert 500 <= latencies["camera_to_verdict"] < 5000
+
+
+@pytest.mark.parametrize(
+    ("waiting", "depth", "calls"),
+    [
+        (True, 2, "s0 s1 r0 s2 r1 s3 r2 r3"),  # the next upload overlaps the computing
+        (False, 2, "s0 r0 s1 r1 s2 r2 s3 r3"),  # no verdict waits for the part after it
+        (True, 1, "s0 r0 s1 r1 s2 r2 s3 r3"),
+    ],
+)
+def test_frames_overlap_only_where_the_next_one_is_there(waiting: bool, depth: int, calls: str) -> None:
+    detector, sink = FakeDetector(depth=depth), Collector()
+    run_pipeline(FakeSource(*frames(4), waiting=waiting), detector, [sink], Stats())
+    assert " ".join(call[0] + call.split()[1] for call in detector.calls) == calls
+    assert [verdict.frame_id for verdict in sink.verdicts] == [0, 1, 2, 3]
+
+
+def test_failed_frames_keep_their_turn() -> None:
+    """Also while others are in flight; and a camera that is gone leaves no part without a verdict."""
+    events = [*frames(2), Frame(None, 2, "fake", error="torn"), *frames(6)[3:], SourceError("gone")]
+    detector, sink, stats = FakeDetector({3: FrameError("small")}, depth=2), Collector(), Stats()
+    problem = run_pipeline(FakeSource(*events, waiting=True), detector, [sink], stats)
+    assert str(problem) == "gone"
+    assert [(v.frame_id, v.error) for v in sink.verdicts] == [
+        (0, None), (1, None), (2, "torn"), (3, "small"), (4, None), (5, None)
+    ]  # fmt: skip
+    assert stats.errors == 2
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_when_the_back_end_fails_every_part_that_was_taken_is_rejected(depth: int) -> None:
+    source = FakeSource(*frames(6), waiting=True)
+    sink, stats = Collector(), Stats()
+    problem = run_pipeline(source, FakeDetector({2: BackendError("GPU lost")}, depth), [sink], stats)
+    assert str(problem) == "GPU lost"
+    assert [verdict.frame_id for verdict in sink.verdicts] == list(range(source.given))
+    assert [(v.reject, v.error) for v in sink.verdicts[2:]] == [(True, "GPU lost")] * depth
+    assert source.closed
 
 
 def test_a_frame_that_fails_is_a_reject_and_the_rest_goes_on() -> None:
@@ -116,7 +168,7 @@ def test_a_frame_that_fails_is_a_reject_and_the_rest_goes_on() -> None:
     ("source", "detector", "sink", "message", "kept"),
     [
         (FakeSource(*frames(3), SourceError("gone")), FakeDetector(), Collector(), "gone", 3),
-        (FakeSource(*frames(5)), FakeDetector({2: BackendError("no memory")}), Collector(), "no memory", 2),
+        (FakeSource(*frames(5)), FakeDetector({2: BackendError("no memory")}), Collector(), "no memory", 3),
         (FakeSource(*frames(5)), FakeDetector(), Collector(broken_at=3), "disk is full", 3),
         (FakeSource(*frames(5)), FakeDetector(), Collector(broken_close=True), "was lost", 5),
         (FakeSource(*frames(2), SourceError("gone")), FakeDetector(), Collector(broken_close=True), "gone", 2),

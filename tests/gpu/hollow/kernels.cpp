@@ -25,3 +25,8 @@ extern "C" void cudacpu_launch_postprocess(const unsigned*, unsigned, const void
   args.result->sequence = ++args.workspace[1];
   if (args.write_map) memset(args.map, 0, sizeof(float) * args.map_height * args.map_width);
 }
+
+extern "C" void cudacpu_launch_overlay(const unsigned*, unsigned, const void* parameters) {
+  auto args = read<OverlayArgs>(parameters);
+  memset(args.output, 0, args.output_pitch * args.frame_height);
+}

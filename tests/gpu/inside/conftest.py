@@ -11,10 +11,13 @@ import pytest
 from ort_engine import OrtEngine
 from pairs import MakePair, Pair
 
+from edgeirf.conformal import Limits
 from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
 from edgeirf.runtime.chain import HostChain
 from edgeirf.runtime.cuda.chain import CudaChain
 from edgeirf.settings import Preprocess, Scoring
+
+LIMITS = Limits(threshold=25.0, pixel_threshold=20.0, scores=tuple(float(score) for score in range(2, 40)))
 
 
 @pytest.fixture(autouse=True)
@@ -42,14 +45,16 @@ def discrete(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def make_pair(tiny_onnx: bytes) -> Iterator[MakePair]:
-    """``make_pair(settings, scoring, **options of CudaChain)``; closed after the test."""
+    """``make_pair(settings, scoring, limits, **options of CudaChain)``; closed after the test."""
     made: list[Pair] = []
 
-    def make(settings: Preprocess | None = None, scoring: Scoring | None = None, **options: Any) -> Pair:
+    def make(
+        settings: Preprocess | None = None, scoring: Scoring | None = None, limits: Limits = LIMITS, **options: Any
+    ) -> Pair:
         settings, scoring = settings or Preprocess(size=(32, 32)), scoring or Scoring(sigma=2.0)
         engine = OrtEngine(tiny_onnx, (settings.tiles[0] * settings.tiles[1], 3, *settings.size))
-        cuda = CudaChain(engine, settings, scoring, release=engine.close, **options)
-        made.append(Pair(cuda, HostChain(OnnxRuntimeBackend(tiny_onnx, 1), settings, scoring), engine))
+        cuda = CudaChain(engine, settings, scoring, limits, release=engine.close, **options)
+        made.append(Pair(cuda, HostChain(OnnxRuntimeBackend(tiny_onnx, 1), settings, scoring, limits), engine))
         return made[-1]
 
     yield make

@@ -12,6 +12,7 @@ from ort_engine import OrtEngine
 
 from edgeirf.runtime.chain import HostChain
 from edgeirf.runtime.cuda.chain import CudaChain
+from edgeirf.settings import PixelFormat
 
 
 @dataclass
@@ -22,20 +23,28 @@ class Pair:
     host: HostChain
     engine: OrtEngine
 
-    def compare(self, frame: np.ndarray, threshold: float) -> None:
-        """Asserts that both say the same of a frame."""
-        self.agree(self.cuda.inspect(frame, threshold), frame, threshold)
+    def compare(self, frame: np.ndarray, pixel_format: PixelFormat | None = None, rel: float = 1e-5) -> None:
+        """Asserts that both say the same of a frame; ``rel`` is how far scores and maps may differ, as a share."""
+        self.agree(self.cuda.inspect(frame, pixel_format), frame, pixel_format, rel=rel)
 
-    def agree(self, inspected: Any, frame: np.ndarray, threshold: float, maps: bool = True) -> None:
+    def agree(
+        self,
+        inspected: Any,
+        frame: np.ndarray,
+        pixel_format: PixelFormat | None = None,
+        maps: bool = True,
+        rel: float = 1e-5,
+    ) -> None:
         """Asserts that the host says the same of ``frame`` as ``inspected``."""
-        expected = self.host.inspect(frame, threshold)
-        assert inspected.score == pytest.approx(expected.score, rel=1e-5, abs=1e-6)
-        assert inspected.peak == pytest.approx(expected.peak, rel=1e-5, abs=1e-6)
+        expected = self.host.inspect(frame, pixel_format)
+        assert inspected.score == pytest.approx(expected.score, rel=rel, abs=1e-6)
+        assert inspected.peak == pytest.approx(expected.peak, rel=rel, abs=1e-6)
+        assert (inspected.reject, inspected.p_value) == (expected.reject, expected.p_value)
         assert [(r.x, r.y, r.width, r.height, r.area) for r in inspected.regions] == [
             (r.x, r.y, r.width, r.height, r.area) for r in expected.regions
         ]
         if maps:
-            np.testing.assert_allclose(inspected.map(), expected.map(), rtol=1e-5, atol=1e-5 * expected.peak)
+            np.testing.assert_allclose(inspected.map(), expected.map(), rtol=rel, atol=rel * expected.peak)
 
 
 MakePair = Callable[..., Pair]

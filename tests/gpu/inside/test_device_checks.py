@@ -63,6 +63,7 @@ def subject(small_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[chain
 Check = Callable[[chain_checks.Subject], outcome.Figures]
 CHECKS: dict[str, Check] = {
     "parity": lambda subject: chain_checks.parity(subject, "fp32"),
+    "raw": chain_checks.raw_formats,
     "graphs": chain_checks.graphs,
     "pauses": lambda subject: chain_checks.keep_warm(subject, gaps=2, gap_s=0.05),
     "latency": lambda subject: chain_checks.latency(
@@ -91,10 +92,10 @@ def test_parity_fails_where_scores_drift(subject: chain_checks.Subject) -> None:
 def test_a_leak_is_found(subject: chain_checks.Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     real, hoard = CudaChain.inspect, []
 
-    def leaking(self: CudaChain, frame: np.ndarray, pixel_threshold: float) -> object:
+    def leaking(self: CudaChain, frame: np.ndarray) -> object:
         with self._gpu.context.current():
             hoard.append(self._gpu.context.driver.mem_alloc(8 << 20))
-        return real(self, frame, pixel_threshold)
+        return real(self, frame)
 
     monkeypatch.setattr(CudaChain, "inspect", leaking)
     done = outcome.run("leaks", lambda: chain_checks.leaks(subject, 12))

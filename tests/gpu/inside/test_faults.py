@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from ort_engine import OrtEngine
 
+from edgeirf.conformal import Limits
 from edgeirf.errors import BackendError, EdgeirfError
 from edgeirf.runtime.cuda.chain import CudaChain
 from edgeirf.runtime.cuda.errors import GpuLostError, GpuOutOfMemoryError
@@ -29,16 +30,19 @@ def engine(tiny_onnx: bytes) -> OrtEngine:
 
 
 def scenario(engine: OrtEngine) -> None:
-    """A chain's whole life: load, inspect, a map, two in flight, another shape, an idle run, close."""
-    chain = CudaChain(engine, SETTINGS, RULES, release=engine.close)
+    """A chain's whole life: load, prepare, inspect, map, heat map, two in flight, another shape, idle run, close."""
+    chain = CudaChain(engine, SETTINGS, RULES, Limits(pixel_threshold=5.0), release=engine.close)
     try:
-        chain.inspect(FRAME, 5.0).map()
-        chain.submit(FRAME, 5.0)
-        chain.submit(FRAME[:60], 5.0)
+        chain.prepare(FRAME.shape[:2], "bgr8")
+        inspected = chain.inspect(FRAME)
+        inspected.map()
+        inspected.heat()
+        chain.submit(FRAME)
+        chain.submit(FRAME[:60])
         chain.result()
         chain.result()
         if not chain.tick():
-            chain.inspect(FRAME, 5.0)
+            chain.inspect(FRAME)
     finally:
         chain.close()
 
@@ -101,8 +105,8 @@ def test_the_gpu_is_lost_at_every_call(code: int, engine: OrtEngine, memory: str
             GpuOutOfMemoryError,
             "ran out of memory while preparing the model",
         ),
-        ("cuStreamSynchronize", driver_control.UNKNOWN, GpuLostError, "stopped answering while inspecting a frame"),
-        ("cuStreamSynchronize", driver_control.LAUNCH_FAILED, GpuLostError, "faulted while inspecting a frame"),
+        ("cuEventSynchronize", driver_control.UNKNOWN, GpuLostError, "stopped answering while inspecting a frame"),
+        ("cuEventSynchronize", driver_control.LAUNCH_FAILED, GpuLostError, "faulted while inspecting a frame"),
         ("cuGraphLaunch", driver_control.UNKNOWN, GpuLostError, "stopped answering while inspecting a frame"),
         ("cuDevicePrimaryCtxRetain", driver_control.OUT_OF_MEMORY, GpuOutOfMemoryError, "while opening it"),
         ("cuInit", 100, BackendError, "driver does not work"),
@@ -117,12 +121,12 @@ def test_messages(entry: str, code: int, kind: type[BackendError], message: str,
 
 def test_a_failed_chain_says_why_ever_after(engine: OrtEngine) -> None:
     chain = CudaChain(engine, SETTINGS, RULES)
-    chain.inspect(FRAME, 5.0)
-    driver_control.fail("cuStreamSynchronize", 1, driver_control.UNKNOWN)
+    chain.inspect(FRAME)
+    driver_control.fail("cuEventSynchronize", 1, driver_control.UNKNOWN)
     with pytest.raises(GpuLostError):
-        chain.inspect(FRAME, 5.0)
+        chain.inspect(FRAME)
     assert driver_control.live() == {}
-    for call in (lambda: chain.inspect(FRAME, 5.0), lambda: chain.submit(FRAME, 5.0), chain.result):
+    for call in (lambda: chain.inspect(FRAME), lambda: chain.submit(FRAME), chain.result):
         with pytest.raises(BackendError, match=r"no longer runs .*stopped answering.*load it again"):
             call()
     assert not chain.tick()
@@ -132,11 +136,11 @@ def test_a_failed_chain_says_why_ever_after(engine: OrtEngine) -> None:
 def test_a_real_fault_of_a_kernel(engine: OrtEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The network writes past its output: the stand-in's fences notice, as the GPU's memory protection would."""
     chain = CudaChain(engine, SETTINGS, RULES)
-    chain.inspect(FRAME, 5.0)
+    chain.inspect(FRAME)
     monkeypatch.setattr(engine, "output_shape", (1, 4, 9, 8))
     monkeypatch.setattr(engine, "_infer", lambda batch: np.zeros((1, 4, 9, 8), np.float32))
     with pytest.raises(GpuLostError, match="faulted"):
-        chain.inspect(FRAME, 5.0)
+        chain.inspect(FRAME)
     assert driver_control.live() == {}
 
 
@@ -148,14 +152,14 @@ def test_the_engine_fails(engine: OrtEngine, monkeypatch: pytest.MonkeyPatch) ->
     chain = CudaChain(engine, SETTINGS, RULES, release=engine.close)
     before = engine.closed
     with pytest.raises(BackendError, match="no reason"):
-        chain.inspect(FRAME, 5.0)
+        chain.inspect(FRAME)
     assert engine.closed == before + 1
     assert driver_control.live() == {}
 
 
 def test_a_second_process_works_meanwhile(engine: OrtEngine) -> None:
     chain = CudaChain(engine, SETTINGS, RULES)
-    chain.inspect(FRAME, 5.0)
+    chain.inspect(FRAME)
     script = "import test_faults, ort_engine, sys; e = ort_engine.OrtEngine(sys.stdin.buffer.read(), (1, 3, 64, 64))"
     graph = engine.graph
     done = subprocess.run(
@@ -163,7 +167,7 @@ def test_a_second_process_works_meanwhile(engine: OrtEngine) -> None:
         input=graph, capture_output=True, check=False, env=os.environ.copy(),
     )  # fmt: skip
     assert done.stdout.strip() == b"1", done.stderr.decode()
-    chain.inspect(FRAME, 5.0)
+    chain.inspect(FRAME)
     chain.close()
 
 

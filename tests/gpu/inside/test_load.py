@@ -88,7 +88,7 @@ def test_kept_warm(tiny_path: Path, good: Make, monkeypatch: pytest.MonkeyPatch)
 def test_a_lost_gpu_is_one_error_and_a_rejecting_verdict(tiny_path: Path, good: Make) -> None:
     with edgeirf.load(tiny_path, "tensorrt") as detector:
         assert not detector(good(500)).reject
-        driver_control.fail("cuStreamSynchronize", 1, driver_control.UNKNOWN)
+        driver_control.fail("cuEventSynchronize", 1, driver_control.UNKNOWN)
         with pytest.raises(BackendError) as raised:
             detector(good(501))
         assert detector.failed(str(raised.value)).reject

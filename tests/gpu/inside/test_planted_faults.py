@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from pairs import MakePair, Pair
 
+from edgeirf.conformal import Limits
 from edgeirf.runtime.cuda import recording
 from edgeirf.runtime.cuda.buffers import DeviceBuffer, SharedBuffer
 from edgeirf.runtime.cuda.chain import CudaChain
 from edgeirf.runtime.cuda.geometry import Geometry
 from edgeirf.runtime.cuda.slot import Slot
 
-THRESHOLD = 20.0
 Make = Callable[..., np.ndarray]
 Patch = pytest.MonkeyPatch
 
@@ -23,11 +23,7 @@ def silent(*_: object) -> None:
     """In the place of a wait."""
 
 
-def no_wait_for_the_graph(patch: Patch, pair: Pair) -> None:
-    patch.setattr(pair.cuda._gpu.compute, "synchronize", silent)
-
-
-def no_wait_for_a_submitted_frame(patch: Patch, pair: Pair) -> None:
+def no_wait_for_the_frame(patch: Patch, pair: Pair) -> None:
     for slot in pair.cuda._gpu.slots:
         patch.setattr(slot.done, "synchronize", silent)
 
@@ -59,8 +55,7 @@ def stages_out_of_order(patch: Patch, pair: Pair) -> None:
 
 
 def one_slot_for_two_frames(patch: Patch, pair: Pair) -> None:
-    slots = pair.cuda._gpu.slots
-    patch.setattr(pair.cuda._gpu, "slots", [slots[0], slots[0]])
+    patch.setattr(CudaChain, "_free_slot", lambda self: self._gpu.slots[0])
 
 
 def pixels_not_staged(patch: Patch, pair: Pair) -> None:
@@ -70,16 +65,21 @@ def pixels_not_staged(patch: Patch, pair: Pair) -> None:
 def workspace_not_zeroed(patch: Patch, pair: Pair) -> None:
     pair.cuda.close()
     patch.setattr(DeviceBuffer, "fill_zero", silent)
-    pair.cuda = CudaChain(pair.engine, pair.cuda.settings, pair.cuda.rules)
+    pair.cuda = CudaChain(pair.engine, pair.host.settings, pair.host.rules, pair.host.limits)
+
+
+def limits_of_another_product(patch: Patch, pair: Pair) -> None:
+    pair.cuda.close()
+    limits = Limits(threshold=0.1, pixel_threshold=pair.host.limits.pixel_threshold, scores=(1.0,))
+    pair.cuda = CudaChain(pair.engine, pair.host.settings, pair.host.rules, limits)
 
 
 def an_older_graph(patch: Patch, pair: Pair) -> None:
-    patch.setattr(Slot, "recorded", lambda self, key: self.recording)
+    patch.setattr(Slot, "recorded", lambda self, geometry: self.recording)
 
 
 FAULTS = [
-    no_wait_for_the_graph,
-    no_wait_for_a_submitted_frame,
+    no_wait_for_the_frame,
     no_wait_for_the_upload,
     no_upload,
     half_an_upload,
@@ -89,6 +89,7 @@ FAULTS = [
     one_slot_for_two_frames,
     pixels_not_staged,
     workspace_not_zeroed,
+    limits_of_another_product,
     an_older_graph,
 ]
 
@@ -97,13 +98,13 @@ def wrong(pair: Pair, frames: list[np.ndarray]) -> bool:
     """Whether inspecting the frames, singly and in flight, shows anything."""
     try:
         for frame in frames:
-            pair.compare(frame, THRESHOLD)
+            pair.compare(frame)
         for now, following in zip(frames, [*frames[1:], None], strict=True):
             if now is frames[0]:
-                pair.cuda.submit(now, THRESHOLD)
+                pair.cuda.submit(now)
             if following is not None:
-                pair.cuda.submit(following, THRESHOLD)
-            pair.agree(pair.cuda.result(), now, THRESHOLD, maps=False)  # fetching a map would wait
+                pair.cuda.submit(following)
+            pair.agree(pair.cuda.result(), now, maps=False)  # fetching a map would wait
     except Exception:
         return True
     return False

@@ -14,8 +14,9 @@ from edgeirf.errors import BackendError, FrameError
 from edgeirf.runtime.cuda import compiler, modules
 from edgeirf.runtime.cuda.errors import CudaError, GpuLostError, GpuOutOfMemoryError, reported, translate
 from edgeirf.runtime.cuda.geometry import Geometry
+from edgeirf.runtime.pixel_format import PIXEL_FORMATS, check_frame, frame_shape, frame_size, is_raw, to_bgr
 from edgeirf.runtime.preprocess import crop
-from edgeirf.settings import Preprocess
+from edgeirf.settings import PixelFormat, Preprocess
 
 
 class FakeCompiler:
@@ -175,28 +176,41 @@ def test_only_errors_of_the_driver_are_translated() -> None:
         1 / 0  # noqa: B018
 
 
-@pytest.mark.parametrize("shape", [(40, 50, 3), (40, 50, 1), (40, 50)])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-@pytest.mark.parametrize("roi", [None, (3, 5, 31, 27)])
-def test_a_staged_frame_is_the_region_of_interest(
-    shape: tuple[int, ...], dtype: type, roi: tuple[int, int, int, int] | None
+ROIS = [None, (3, 5, 31, 27), (0, 0, 1, 1), (49, 39, 1, 1), (17, 0, 1, 40), (1, 38, 49, 2)]
+
+
+@pytest.mark.parametrize("pixel_format", PIXEL_FORMATS)
+@pytest.mark.parametrize("roi", ROIS)
+def test_what_is_staged_is_what_the_region_of_interest_needs(
+    pixel_format: PixelFormat, roi: tuple[int, int, int, int] | None
 ) -> None:
-    settings = Preprocess(size=(32, 32), roi=roi)
+    """Converting the window alone gives the colours that converting the whole frame gives."""
+    size, settings = (40, 50), Preprocess(size=(32, 32), roi=roi)
+    shape, dtype = frame_shape(size, pixel_format), np.uint16 if pixel_format.endswith("16") else np.uint8
     frame = np.random.default_rng(0).integers(0, 255, shape, dtype)
-    geometry = Geometry.of(frame, settings)
+    geometry = Geometry.of(size, pixel_format, settings)
     assert geometry.pitch % 4 == 0
-    buffer = np.full(geometry.nbytes, 0xFF, np.uint8)
-    geometry.stage(frame, geometry.view(buffer), settings)
-    rows = buffer.reshape(geometry.size[0], geometry.pitch)
-    expected = np.ascontiguousarray(crop(frame, settings)).reshape(geometry.size[0], -1).view(np.uint8)
-    np.testing.assert_array_equal(rows[:, : expected.shape[1]], expected)
-    assert (rows[:, expected.shape[1] :] == 0xFF).all()
-    assert geometry == Geometry.of(frame.copy(), settings)
+    buffer = np.full(geometry.nbytes, 0xEE, np.uint8)
+    view = geometry.view(buffer)
+    geometry.stage(frame, view)
+    window = np.ascontiguousarray(view if view.shape[2] == 3 else view[..., 0])
+    assert check_frame(window, pixel_format) == pixel_format
+    assert frame_size(window, pixel_format) == geometry.size
+    inner = crop(to_bgr(window, pixel_format), Preprocess(roi=geometry.inner))
+    np.testing.assert_array_equal(inner, crop(to_bgr(frame, pixel_format), settings))
+    x, y, width, height = geometry.window
+    assert 0 <= x <= x + width <= 50
+    assert 0 <= y <= y + height <= 40
+    margins = (width - geometry.area[2], height - geometry.area[3])
+    assert max(margins) <= {"b": 4, "n": 3}[pixel_format[0]] if is_raw(pixel_format) else margins == (0, 0)
+    assert geometry == Geometry.of(size, pixel_format, settings)
 
 
 def test_a_frame_that_is_too_small() -> None:
     with pytest.raises(FrameError, match="does not cover"):
-        Geometry.of(np.zeros((20, 20), np.uint8), Preprocess(size=(32, 32), roi=(0, 0, 30, 30)))
+        Geometry.of((20, 20), "gray8", Preprocess(size=(32, 32), roi=(0, 0, 30, 30)))
+    with pytest.raises(FrameError, match="even sides"):
+        Geometry.of((21, 20), "nv12", Preprocess(size=(32, 32)))
 
 
 def test_importing_it_needs_no_pycuda() -> None:

@@ -193,8 +193,8 @@ def test_no_display_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("said", [verdict(), verdict(reject=False), FAILED])
 def test_the_window_shows_every_frame_with_its_verdict(image: np.ndarray, said: Verdict) -> None:
     if said.status == "ok":
-        said = verdict(reject=said.reject, make_map=lambda: np.zeros(image.shape[:2], np.float32))
-    shown = picture(Frame(image, 0, "s"), said, 2.0)
+        said = verdict(reject=said.reject, make_overlay=lambda frame: np.zeros((*frame.shape[:2], 3), np.uint8))
+    shown = picture(Frame(image, 0, "s"), said)
     assert shown.dtype == np.uint8
     assert shown.shape[0] - 36 <= window.LARGEST
     red, green = (bool((shown[2, 2] == colour).all()) for colour in (window._REJECT, window._PASS))

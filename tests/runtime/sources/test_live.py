@@ -155,6 +155,46 @@ def test_a_camera_that_takes_another_size_is_refused(monkeypatch: pytest.MonkeyP
     assert made[0].released
 
 
+class RawCamera(FakeCapture):
+    """Gives Bayer bytes as OpenCV does, one long row, once it is told to leave them alone."""
+
+    fourcc = cv2.VideoWriter.fourcc(*"GBRG")
+
+    def get(self, key: int) -> float:
+        return self.fourcc if key == cv2.CAP_PROP_FOURCC else super().get(key)
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        assert dict(self.calls)[cv2.CAP_PROP_CONVERT_RGB] == 0
+        width, height = self.size
+        return True, np.arange(width * height - (self.read == 2), dtype=np.uint64).astype(np.uint8)[None]
+
+
+def test_raw_frames_get_their_shape_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[RawCamera] = []
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *a: made.append(RawCamera(*a)) or made[-1])
+    source = open_source("0?width=1920&height=1080", pixel_format="bayer_gbrg8")
+    assert source.size == (1080, 1920)
+    assert [key for key, _ in made[0].calls[:2]] == [cv2.CAP_PROP_CONVERT_RGB, cv2.CAP_PROP_FOURCC]
+    frames = iter(source)
+    wait_for(lambda: made[0].read == 4)
+    assert source.waiting
+    first, second = next(frames), next(frames)
+    assert first.error == f"{source.name}: the camera gave no frame"  # the second of three: a byte is missing
+    assert (second.pixel_format, second.image.shape) == ("bayer_gbrg8", (1080, 1920))
+    assert second.image[1, 0] == 1920 % 256
+    assert not source.waiting
+    made[0].finish.set()
+    source.close()
+
+
+def test_a_camera_that_gives_other_bytes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[RawCamera] = []
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *a: made.append(RawCamera(*a)) or made[-1])
+    with pytest.raises(SourceError, match="does not give NV12 frames"):
+        open_source("0", pixel_format="nv12")
+    assert made[0].released
+
+
 def test_gstreamer_is_asked_for_only_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2.videoio_registry, "hasBackend", lambda backend: False)
     with pytest.raises(SourceError, match="has no GStreamer"):
@@ -168,6 +208,15 @@ def test_gstreamer_is_asked_for_only_where_it_is(monkeypatch: pytest.MonkeyPatch
         source.close()
     assert str(made[0].opened[0]).startswith("videotestsrc ! videoconvert !")
     assert made[1].opened == ("videotestsrc ! appsink name=mine", cv2.CAP_GSTREAMER)
+    for pixel_format, tail in (
+        ("nv12", "videotestsrc ! videoconvert ! video/x-raw,format=NV12 ! appsink"),
+        ("bayer_gbrg8", "videotestsrc ! video/x-bayer,format=gbrg ! appsink"),
+    ):
+        source = open_source("gst:videotestsrc", pixel_format=pixel_format)
+        assert str(made[-1].opened[0]).startswith(tail)
+        assert next(iter(source)).pixel_format == pixel_format
+        made[-1].finish.set()
+        source.close()
 
 
 class MotionJpeg(BaseHTTPRequestHandler):
