@@ -73,10 +73,12 @@ def test_reducing_gives_the_exact_means(shim: Shim, pixel_format: PixelFormat, c
     bgr = to_bgr(frame, pixel_format)
     found = run(shim, frame, pixel_format, settings, size, "float32")
     np.testing.assert_array_equal(found, references.expected_input(bgr, settings))
-    level = 1 / (255 if bgr.dtype == np.uint8 else 2**settings.bits - 1) / min(settings.std)
     differences = np.abs(found - normalise(prepare(bgr, settings), settings))
-    assert differences.max() <= 1.01 * level
-    assert (differences > 0).mean() < 0.01
+    if bgr.dtype == np.uint8:
+        assert differences.max() == 0  # the CPU runtime's, bit for bit
+    else:  # OpenCV's float32 sums may cross to the next of 65536 levels
+        assert differences.max() <= 1.01 / (2**settings.bits - 1) / min(settings.std)
+        assert (differences > 0).mean() < 0.01
 
 
 @pytest.mark.parametrize("case", ENLARGED)

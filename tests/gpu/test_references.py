@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import references
 
 from edgeirf.runtime.kernels import FORMATS
 from edgeirf.runtime.pixel_format import to_bgr
+from edgeirf.runtime.preprocess import resize
 
 
 @pytest.mark.parametrize("pixel_format", [name for name in FORMATS if name.startswith("bayer")])
@@ -24,12 +27,35 @@ def test_nv12() -> None:
     np.testing.assert_array_equal(references.nv12_to_bgr(frame), to_bgr(frame, "nv12"))
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("source", [(64, 96), (128, 64), (32, 32), (77, 150), (333, 481)])
-def test_area_means(source: tuple[int, int], dtype: type) -> None:
-    """OpenCV sums in float32: near a tie it may round the other way."""
-    image = np.random.default_rng(1).integers(0, np.iinfo(dtype).max + 1, (*source, 3)).astype(dtype)
-    expected = cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA).astype(int)
-    differences = np.abs(references.area_means(image, (32, 32)) - expected)
+def test_area_means_of_16_bits(source: tuple[int, int]) -> None:
+    """OpenCV sums in float32: one of 65536 levels off now and then."""
+    image = np.random.default_rng(1).integers(0, 65536, (*source, 3)).astype(np.uint16)
+    differences = np.abs(references.area_means(image, (32, 32)) - resize(image, (32, 32)).astype(int))
     assert differences.max() <= 1
     assert (differences > 0).mean() < 0.01
+
+
+CAMERAS = [(480, 640), (768, 1024), (1024, 1280), (1200, 1920), (1088, 2048), (400, 448), (512, 512), (480, 360)]
+
+
+@pytest.mark.parametrize("size", [256, 224, 320])
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_area_means_of_8_bits_are_exact(camera: tuple[int, int], size: int) -> None:
+    image = np.random.default_rng(1).integers(0, 256, camera, dtype=np.uint8)
+    wrong = references.area_means(image, (size, size)) != resize(image, (size, size))
+    shares = math.prod(side // math.gcd(side, size) for side in camera)
+    assert wrong.mean() <= (0 if shares <= 1024 else 1 / shares)
+
+
+def test_whole_numbers_of_pixels() -> None:
+    """Scales at which OpenCV's own rounding of ties is right, and those at which it is not."""
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for down in range(1, 16):
+        for right in range(1, 16):
+            image = rng.integers(0, 256, (32 * down, 64 * right), dtype=np.uint8)
+            exact = references.area_means(image, (32, 64))
+            np.testing.assert_array_equal(resize(image, (64, 32)), exact)
+            wrong += int((cv2.resize(image, (64, 32), interpolation=cv2.INTER_AREA) != exact).any())
+    assert wrong > 10
