@@ -82,7 +82,7 @@ def pair(exported: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 @pytest.mark.parametrize("size", [(80, 80), (64, 64), (128, 128), (97, 133), (96, 128), (480, 320), (50, 45)])
-def test_verdicts_are_the_same(size: tuple[int, int], pair: tuple[Detector, Detector], memory: str) -> None:
+def test_verdicts_are_the_same(size: tuple[int, int], pair: tuple[Detector, Detector], discrete: None) -> None:
     gpu, cpu = pair
     rejects = []
     for seed in range(6):
