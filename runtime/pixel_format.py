@@ -131,3 +131,31 @@ def to_bgr(frame: Pixels, pixel_format: PixelFormat | None = None) -> Pixels:
         return frame
     converted: NDArray[Any] = cv2.cvtColor(frame, _TO_BGR[pixel_format])
     return converted
+
+
+def from_bgr(picture: NDArray[np.uint8], pixel_format: PixelFormat) -> Pixels:
+    """A picture as a camera of another format would give it, for benchmarks and tests.
+
+    Args:
+        picture: ``(H, W, 3)`` BGR; for Bayer and NV12 an odd last row or column is cut off.
+        pixel_format: 16 bits are filled.
+    """
+    if is_raw(pixel_format):
+        picture = picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
+    if pixel_format == "nv12":
+        height, width = picture.shape[:2]
+        planes = cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420)
+        chroma = planes[height:].reshape(2, height // 2, width // 2).transpose(1, 2, 0)
+        return np.concatenate([planes[:height], chroma.reshape(height // 2, width)])
+    if pixel_format.startswith("bayer"):
+        mosaic = np.empty(picture.shape[:2], np.uint8)
+        for index, colour in enumerate(pixel_format[6:10]):
+            corner = (slice(index // 2, None, 2), slice(index % 2, None, 2))
+            mosaic[corner] = picture[(*corner, "bgr".index(colour))]
+        return mosaic
+    converted: NDArray[Any] = picture
+    if pixel_format.startswith("gray"):
+        converted = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    elif pixel_format.startswith("rgb"):
+        converted = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return converted.astype(np.uint16) * 257 if pixel_format.endswith("16") else converted

@@ -55,10 +55,11 @@ def resize(tile: Pixels, size: tuple[int, int]) -> Pixels:
         tile: ``(H, W[, 3])``.
         size: ``(width, height)``.
     """
-    small: Pixels = cv2.resize(tile, size, interpolation=cv2.INTER_AREA)
-    if tile.dtype != np.uint8 or _rounds_well(*tile.shape[1::-1], *size):
+    small: NDArray[Any] = cv2.resize(tile, size, interpolation=cv2.INTER_AREA)
+    geometry = (tile.shape[1], tile.shape[0], *size)
+    if tile.dtype != np.uint8 or _rounds_well(*geometry):
         return small
-    shares = _shares(*tile.shape[1::-1], *size)
+    shares = _shares(*geometry)
     means = cv2.resize(tile.astype(np.float32), size, interpolation=cv2.INTER_AREA)
     whole = np.rint(means.astype(np.float64) * shares)
     return np.rint(whole / shares).astype(np.uint8).reshape(small.shape)

@@ -22,6 +22,7 @@ def main(
     precision: str = typer.Option(None, help="Only fp32, fp16 or int8; default: all."),
     camera: str = typer.Option(None, metavar="SOURCE", help="Frames of a camera, as in run; default: its own."),
     size: str = typer.Option(None, metavar="WxH", help="Pixels of the camera; default: the region of interest."),
+    pixel_format: str = typer.Option(None, metavar="FORMAT", help="Of the camera: bayer_rggb8, nv12, ..., as in run."),
     frames: int = typer.Option(500, min=1, help="Frames that follow each other at once."),
     seconds: float = typer.Option(20.0, min=0.1, help="At most this long for them."),
     triggered: int = typer.Option(50, min=0, help="Frames that come one by one, after an idle gap."),
@@ -42,19 +43,22 @@ def main(
     from edgeirf.runtime.bench import Workload, find_targets, measure, report
     from edgeirf.runtime.bench import plot as drawing
     from edgeirf.runtime.bench.frames import camera_frames, golden_frames
+    from edgeirf.runtime.pixel_format import check_name, frame_size, from_bgr
 
+    raw = check_name(pixel_format) if pixel_format is not None else None
     capture_ms: list[float] = []
     if camera is None:
-        images: list[Any] = list(golden_frames(bundle, parse_size(size)))
+        golden = golden_frames(bundle, parse_size(size))
+        images: list[Any] = [from_bgr(image, raw or "bgr8") for image in golden]
     else:
-        images, capture_ms = camera_frames(camera, frames)
-    work = Workload(images, frames, seconds, triggered, interval_ms / 1e3, deadline_ms, threads, capture_ms)
+        images, capture_ms = camera_frames(camera, frames, pixel_format=raw)
+    work = Workload(images, frames, seconds, triggered, interval_ms / 1e3, deadline_ms, threads, capture_ms, raw)
     measured = []
     for target in find_targets(bundle, device, precision):
         console.print(f"measuring {target.backend} {target.model} ...", style="dim")
         with engine_progress() as progress:
             measured.append(measure(bundle, target, work, progress))
-    height, width = images[0].shape[:2]
+    height, width = frame_size(images[0], raw)
     typer.echo(
         f"{bundle.label}, {width}x{height} pixels, deadline {deadline_ms:g} ms, on {report.machine()['processor']}"
     )

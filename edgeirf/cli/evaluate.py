@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeirf.bundle import Bundle
-from edgeirf.cli.console import console, progress_bar
+from edgeirf.cli.console import console, engine_progress, progress_bar
 from edgeirf.errors import UsageError
 from edgeirf.files import write_text
 
@@ -50,7 +50,9 @@ def main(
     with ExitStack() as stack:
         for path in bundles:
             for name, place in _targets(path, product, folder):
-                opened = load(path, device, precision=precision, product=name, false_reject_rate=false_reject_rate)
+                choices: Any = {"precision": precision, "product": name, "false_reject_rate": false_reject_rate}
+                with engine_progress() as progress:
+                    opened = load(path, device, progress=progress, **choices)
                 detector = stack.enter_context(opened)
                 results.append((evaluate(detector, place, _bar(name or path.name)), detector))
         evaluations = [evaluation for evaluation, _ in results]

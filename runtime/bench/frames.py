@@ -14,6 +14,7 @@ from edgeirf.errors import SourceError, UsageError
 from edgeirf.runtime.pixel_format import Pixels
 from edgeirf.runtime.preprocess import inspected_area, smallest_frame
 from edgeirf.runtime.sources import open_source
+from edgeirf.settings import PixelFormat
 
 
 def golden_frames(bundle: Bundle, size: tuple[int, int] | None = None) -> list[NDArray[np.uint8]]:
@@ -32,13 +33,16 @@ def golden_frames(bundle: Bundle, size: tuple[int, int] | None = None) -> list[N
     return [_place(image, size, bundle) for image in bundle.golden["images"]]
 
 
-def camera_frames(camera: str, count: int, keep: int = 8) -> tuple[list[Pixels], list[float]]:
+def camera_frames(
+    camera: str, count: int, keep: int = 8, pixel_format: PixelFormat | None = None
+) -> tuple[list[Pixels], list[float]]:
     """The first frames of a camera, file, folder or ``test://``, and how long each one took to come.
 
     Args:
         camera: as ``edgeirf run --camera`` takes it.
         count: frames to read at most.
         keep: frames to keep, the first ones.
+        pixel_format: what the frames are.
 
     Returns:
         Frames, and milliseconds from asking for a frame until it was in memory: a camera's own period included.
@@ -46,7 +50,7 @@ def camera_frames(camera: str, count: int, keep: int = 8) -> tuple[list[Pixels],
     Raises:
         SourceError: it cannot be opened, or gave no frame.
     """
-    source = open_source(camera)
+    source = open_source(camera, pixel_format=pixel_format)
     frames: list[Pixels] = []
     waits: list[float] = []
     try:

@@ -20,6 +20,7 @@ from edgeirf.runtime.bench.targets import Target
 from edgeirf.runtime.chain import Chain
 from edgeirf.runtime.cuda.chain import CudaChain
 from edgeirf.runtime.detector import Detector, load
+from edgeirf.settings import PixelFormat
 
 if TYPE_CHECKING:
     from edgeirf.runtime.tensorrt.progress import Progress
@@ -41,6 +42,7 @@ class Workload:
         deadline_ms: a verdict that takes longer is a miss.
         threads: of ONNX Runtime.
         capture_ms: how long frames took to come from the camera; empty when there is none.
+        pixel_format: of the frames; None for BGR or gray.
     """
 
     frames: list[NDArray[Any]]
@@ -51,6 +53,7 @@ class Workload:
     deadline_ms: float = 100.0
     threads: int | None = None
     capture_ms: list[float] = field(default_factory=list)
+    pixel_format: PixelFormat | None = None
 
 
 @dataclass
@@ -101,7 +104,7 @@ def measure(bundle: Bundle, target: Target, work: Workload, progress: Progress |
 
 def _measure(detector: Detector, work: Workload, done: Measurement) -> None:
     for frame in itertools.islice(itertools.cycle(work.frames), min(WARM_UP, work.steady)):
-        detector(frame)
+        detector(frame, pixel_format=work.pixel_format)
     start = perf_counter()
     with metered() as meter:
         steady = run_steady(detector, work)
@@ -110,7 +113,9 @@ def _measure(detector: Detector, work: Workload, done: Measurement) -> None:
     triggered = run_triggered(detector, work)
     done.throughput = len(steady) / elapsed
     if isinstance(detector.chain, CudaChain):
-        stages = [detector.chain.time_stages(work.frames[0]) for _ in range(min(STAGED, work.steady))]
+        stages = [
+            detector.chain.time_stages(work.frames[0], work.pixel_format) for _ in range(min(STAGED, work.steady))
+        ]
         steady = [{**extra, **frame} for extra, frame in zip(itertools.cycle(stages), steady, strict=False)]
         done.throughput = overlapped(detector.chain, work)
         free, total = detector.chain.memory()
@@ -128,7 +133,7 @@ def run_steady(detector: Detector, work: Workload) -> list[dict[str, float]]:
     latencies = []
     end = perf_counter() + work.seconds
     for frame in itertools.islice(itertools.cycle(work.frames), work.steady):
-        latencies.append(timed(detector, frame))
+        latencies.append(timed(detector, frame, work.pixel_format))
         if perf_counter() > end:
             break
     return latencies
@@ -141,14 +146,14 @@ def run_triggered(detector: Detector, work: Workload) -> list[dict[str, float]]:
     for frame in itertools.islice(itertools.cycle(work.frames), work.triggered):
         due = max(due + work.interval_s, perf_counter())
         time.sleep(max(0.0, due - perf_counter()))
-        latencies.append(timed(detector, frame))
+        latencies.append(timed(detector, frame, work.pixel_format))
     return latencies
 
 
-def timed(detector: Detector, frame: NDArray[Any]) -> dict[str, float]:
+def timed(detector: Detector, frame: NDArray[Any], pixel_format: PixelFormat | None = None) -> dict[str, float]:
     """Inspects a frame; milliseconds by stage, ``total`` from the call to the verdict by the wall clock."""
     start = perf_counter()
-    stages: Mapping[str, float] = detector(frame).latency_ms
+    stages: Mapping[str, float] = detector(frame, pixel_format=pixel_format).latency_ms
     return {**stages, "total": (perf_counter() - start) * 1e3}
 
 
@@ -159,7 +164,7 @@ def overlapped(chain: Chain, work: Workload) -> float:
     for number, frame in enumerate(frames):
         if number >= chain.depth:
             chain.result()
-        chain.submit(frame)
+        chain.submit(frame, work.pixel_format)
     for _ in range(min(chain.depth, len(frames))):
         chain.result()
     return len(frames) / (perf_counter() - start)

@@ -13,6 +13,7 @@ from edgeirf import __version__
 from edgeirf.bundle import Bundle
 from edgeirf.runtime.bench.measure import Measurement, Workload
 from edgeirf.runtime.bench.summary import PERCENTILES
+from edgeirf.runtime.pixel_format import check_frame, frame_size
 
 STAGES = ("capture", "copy", "upload", "preprocess", "network", "postprocess", "download", "gpu", "total")
 """In the order of a frame's way. On a GPU ``copy`` is the host's, into page-locked memory; ``gpu`` is the whole CUDA
@@ -25,13 +26,13 @@ def to_json(bundle: Bundle, work: Workload, measured: list[Measurement]) -> dict
     ``backends`` (steady arrivals) and ``triggered`` map back end to precision to stage to p50_ms, p95_ms, p99_ms,
     p999_ms, max_ms; ``runs`` has what belongs to a run as a whole.
     """
-    height, width = work.frames[0].shape[:2]
+    height, width = frame_size(work.frames[0], work.pixel_format)
     return {
         "edgeirf": __version__,
         "bundle": bundle.label,
         "measured_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": machine(),
-        "frame": {"width": width, "height": height},
+        "frame": {"width": width, "height": height, "pixel_format": check_frame(work.frames[0], work.pixel_format)},
         "interval_ms": work.interval_s * 1e3,
         "deadline_ms": work.deadline_ms,
         "backends": _nested(measured, "steady"),

@@ -27,6 +27,7 @@ from edgeirf.runtime.chain import HostChain
 from edgeirf.runtime.cuda.chain import CudaChain
 from edgeirf.runtime.detector import make_chain
 from edgeirf.runtime.overlay import overlay
+from edgeirf.runtime.pixel_format import from_bgr
 from edgeirf.runtime.preprocess import crop
 from edgeirf.settings import PixelFormat
 
@@ -98,21 +99,6 @@ def spoil(frame: Any) -> Any:
     return spoilt
 
 
-def as_raw(frame: Any, pixel_format: PixelFormat) -> Any:
-    """A BGR frame with even sides as a raw camera would give it."""
-    if pixel_format == "nv12":
-        planes = cv2.cvtColor(frame, cv2.COLOR_BGR2YUV_I420)
-        height, width = frame.shape[:2]
-        chroma = planes[height:].reshape(2, height // 2, width // 2).transpose(1, 2, 0).reshape(height // 2, width)
-        return np.concatenate([planes[:height], chroma])
-    order = {"r": 2, "g": 1, "b": 0}
-    mosaic = np.empty(frame.shape[:2], frame.dtype)
-    for index, colour in enumerate(pixel_format[6:10]):
-        rows, columns = slice(index // 2, None, 2), slice(index % 2, None, 2)
-        mosaic[rows, columns] = frame[rows, columns, order[colour]]
-    return mosaic
-
-
 def parity(subject: Subject, precision: str) -> Figures:
     """Scores against ONNX Runtime in FP32, from the camera's bytes on."""
     host = subject.host()
@@ -146,8 +132,7 @@ def raw_formats(subject: Subject) -> Figures:
         for pixel_format in RAW:
             worst = 0.0
             for frame in subject.frames:
-                height, width = (side // 2 * 2 for side in frame.shape[:2])
-                raw = as_raw(frame[:height, :width], pixel_format)
+                raw = from_bgr(frame, pixel_format)
                 expected, found = host.inspect(raw, pixel_format).score, chain.inspect(raw, pixel_format).score
                 worst = max(worst, abs(found - expected) / max(abs(expected), abs(subject.limits.threshold)))
             figures[pixel_format] = worst

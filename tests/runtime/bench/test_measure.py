@@ -41,7 +41,7 @@ def test_what_is_measured(tiny_path: Path, work: Workload) -> None:
     assert done.throughput > 0
     told = report.to_json(bundle, work, [done])
     assert told["backends"]["onnxruntime-cpu"]["fp32"]["total"]["p50_ms"] > 0
-    assert told["frame"] == {"width": 120, "height": 90}
+    assert told["frame"] == {"width": 120, "height": 90, "pixel_format": "bgr8"}
     json.dumps(told, allow_nan=False)
     text = "\n".join(report.lines(work, [done]))
     assert "onnxruntime-cpu fp32" in text
