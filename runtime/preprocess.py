@@ -47,22 +47,22 @@ def resize(tile: Pixels, size: tuple[int, int]) -> Pixels:
     """Means over areas, rounded to the nearest whole number; bilinear where the tile is smaller than ``size``.
 
     This is ``cv2.INTER_AREA``, but for means that lie half-way between two numbers. There OpenCV rounds by the errors
-    of its float32 sums, which differ between processors: at 640x480 to 320x320 a pixel in 80 comes out one gray level
-    off, which is worth 0.2 % of a score and more with INT8. Here they go to the even number (in OpenCV's 2x2 case,
-    which is exact, up), on every processor and GPU.
+    of its float32 sums, which need not be alike on every processor: at 640x480 to 320x320 a pixel in 80 comes out one
+    gray level off, which is worth 0.2 % of a score and more with INT8. Here they go to the even number (in OpenCV's
+    2x2 case, which is exact, up), on every processor and GPU.
 
     Args:
         tile: ``(H, W[, 3])``.
         size: ``(width, height)``.
     """
-    small: NDArray[Any] = cv2.resize(tile, size, interpolation=cv2.INTER_AREA)
     geometry = (tile.shape[1], tile.shape[0], *size)
     if tile.dtype != np.uint8 or _rounds_well(*geometry):
+        small: NDArray[Any] = cv2.resize(tile, size, interpolation=cv2.INTER_AREA)
         return small
-    shares = _shares(*geometry)
     means = cv2.resize(tile.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    shares = _shares(*geometry)
     whole = np.rint(means.astype(np.float64) * shares)
-    return np.rint(whole / shares).astype(np.uint8).reshape(small.shape)
+    return np.rint(whole / shares).astype(np.uint8)
 
 
 _FEW_SHARES = 1024
