@@ -49,7 +49,8 @@ def resize(tile: Pixels, size: tuple[int, int]) -> Pixels:
     This is ``cv2.INTER_AREA``, but for means that lie half-way between two numbers. There OpenCV rounds by the errors
     of its float32 sums, which need not be alike on every processor: at 640x480 to 320x320 a pixel in 80 comes out one
     gray level off, which is worth 0.2 % of a score and more with INT8. Here they go to the even number (in OpenCV's
-    2x2 case, which is exact, up), on every processor and GPU.
+    2x2 case, which is exact, up), on every processor and GPU. Where an area is cut into more than 1024 shares, about
+    one pixel in so many may still be a level off.
 
     Args:
         tile: ``(H, W[, 3])``.
@@ -67,7 +68,7 @@ def resize(tile: Pixels, size: tuple[int, int]) -> Pixels:
 
 _FEW_SHARES = 1024
 """A mean of 8-bit pixels is a whole number of 1 / shares. Up to so many, float32 sums tell one from the next; where
-there are more, a half-way mean is rarer than one pixel in so many. So it is with the finer levels of 16 bits."""
+there are more, a half-way mean is rare, and with 16 bits its levels are fine."""
 
 
 @lru_cache(maxsize=64)
