@@ -90,6 +90,26 @@ def test_a_folder_of_parts(here: Path, edgeirf: Run, good: Any, bad: Any) -> Non
     assert saved == ["000002_2.png", "000002_2_overlay.jpg", "000004_4.png", "000004_4_overlay.jpg"]
 
 
+def test_a_folder_of_colour_filter_frames(here: Path, edgeirf: Run, good: Any, bad: Any) -> None:
+    """Gray pictures that are what a Bayer sensor saw; one has an odd size."""
+    (here / "parts").mkdir()
+    for number, frame in enumerate((good(1, (128, 128)), bad(2, (128, 128)), bad(3, (127, 128)))):
+        cv2.imwrite(str(here / "parts" / f"{number}.png"), cv2.blur(frame, (3, 3))[..., 1])
+    options = ("--camera", "parts", "--jsonl", "out.jsonl", "--save-rejects", "rejects")
+    done = edgeirf(*options, "--pixel-format", "bayer_grbg8")
+    assert done.returncode == 1
+    assert "even sides of at least 4 pixels, not 128x127" in done.stderr
+    assert "1 of 3 frames could not be inspected" in done.stderr
+    assert [(row["reject"], row["status"]) for row in rows(here / "out.jsonl")] == [
+        (False, "ok"), (True, "ok"), (True, "error")
+    ]  # fmt: skip
+    saved = {path.name: cv2.imread(str(path), cv2.IMREAD_UNCHANGED).ndim for path in (here / "rejects").iterdir()}
+    assert saved == {"000001_1.png": 3, "000001_1_overlay.jpg": 3, "000002_2.png": 2}
+    wrong = edgeirf(*options, "--pixel-format", "yuyv")
+    assert wrong.returncode == 2
+    assert "no pixel format 'yuyv'" in wrong.stderr
+
+
 def test_an_unreadable_image_is_one_line_and_the_rest_goes_on(here: Path, edgeirf: Run, good: Any, bad: Any) -> None:
     write_parts(here / "parts", good, bad, "gxgx")
     done = edgeirf("--camera", "parts", "--jsonl", "out.jsonl")

@@ -1,7 +1,7 @@
 """The pre-processing kernels on the CPU, against whole-number references and against the CPU runtime.
 
-Where a tile is reduced, the kernel's pixels are the exact means, and the CPU runtime's but where OpenCV's float32 sums
-round a tie the other way (at most one level, under 1 % of the pixels). Where it is enlarged, they are the same bits.
+Where a tile is reduced, the kernel's pixels are the exact means. Those of 8 bits are the CPU runtime's, bit for bit; of
+16 bits, OpenCV's float32 sums round under 1 % to the next of 65536 levels. Where a tile is enlarged, they are the same.
 """
 
 from __future__ import annotations
