@@ -117,6 +117,7 @@ class CudaChain:
                 recording = slot.recorded(geometry) or self._record(slot, geometry)
                 for upload in (True, False):
                     recording.graph(self._gpu.compute, upload)
+                self._last = _Flight(slot, recording, perf_counter(), perf_counter())  # the one before may be gone
 
     def inspect(self, frame: Pixels, pixel_format: PixelFormat | None = None) -> Inspected:
         """See :class:`edgeirf.runtime.chain.Chain`."""

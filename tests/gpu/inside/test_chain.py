@@ -197,6 +197,17 @@ class TestKeepWarm:
         pair.agree(inspected, bad(0))
         pair.compare(bad(1))
 
+    def test_before_the_first_part_and_after_the_camera_has_changed(
+        self, make_pair: MakePair, memory: str, bad: Make
+    ) -> None:
+        pair = make_pair()
+        for side in (40, 200, 60):
+            pair.cuda.prepare((side, side), "bgr8")
+            before = driver_control.count("kernels")
+            assert pair.cuda.tick()
+            assert driver_control.count("kernels") == before + 2
+            pair.compare(bad(0, (side, side)))
+
     def test_not_while_frames_are_in_flight(self, make_pair: MakePair, good: Make) -> None:
         pair = make_pair()
         pair.cuda.submit(good(0))
