@@ -74,6 +74,7 @@ class Verdict:
 
         Raises:
             ValueError: the frame was not scored, so it has no map.
+            UsageError: it was left on a GPU until others had taken its place. A map that shows regions is kept.
         """
         if self.make_map is None:
             raise ValueError(f"no anomaly map: {self.error or 'this verdict was made without one'}")
@@ -90,6 +91,8 @@ class Verdict:
 
         Raises:
             ValueError: the frame was not scored.
+            FrameError: it is another frame.
+            UsageError: see :meth:`map`.
         """
         if self.make_overlay is None:
             raise ValueError(f"no heat map: {self.error or 'this verdict was made without one'}")

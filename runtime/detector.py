@@ -136,8 +136,11 @@ class Detector:
             UsageError: no frame is in flight.
             BackendError: as of a call.
         """
+        about = self._in_flight.popleft() if self._in_flight else None
         inspected = self.chain.result()
-        return self._verdict(inspected, self._in_flight.popleft())
+        if about is None:
+            raise UsageError("a frame was submitted to the chain itself: take its result there")
+        return self._verdict(inspected, about)
 
     def _verdict(self, inspected: Inspected, about: _About) -> Verdict:
         if not math.isfinite(inspected.score):
@@ -233,7 +236,11 @@ def load(
     choose_product(bundle, product)  # a wrong name is said before an engine is built
     opened = open_model(bundle, device, precision, threads, progress)
     detector = Detector(bundle, opened, product, false_reject_rate, keep_warm)
-    detector.prepare(smallest_frame(bundle.manifest.preprocess))
+    try:
+        detector.prepare(smallest_frame(bundle.manifest.preprocess))
+    except BaseException:
+        detector.close()
+        raise
     return detector
 
 

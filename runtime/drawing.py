@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeirf.errors import FrameError
 from edgeirf.runtime.chain import Inspected
 from edgeirf.runtime.overlay import Image, draw_regions, overlay, to_bgr8
-from edgeirf.runtime.pixel_format import Pixels, to_bgr
+from edgeirf.runtime.pixel_format import Pixels, check_frame, frame_size, to_bgr
 from edgeirf.runtime.preprocess import inspected_area
 from edgeirf.settings import PixelFormat, Preprocess
 
@@ -39,6 +40,9 @@ class Drawing:
 
     def overlay(self, frame: Pixels) -> Image:
         """``(H, W, 3)``: see :meth:`edgeirf.Verdict.overlay`."""
+        if frame_size(frame, check_frame(frame, self.pixel_format)) != self.size:
+            height, width = self.size
+            raise FrameError(f"the overlay is for the frame that was inspected, of {width}x{height} pixels")
         picture = to_bgr8(to_bgr(frame, self.pixel_format))
         heat = self.inspected.heat()
         if heat is None:

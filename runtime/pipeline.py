@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import islice
 from time import perf_counter
 from typing import Protocol
 
-from edgeirf.errors import BackendError, EdgeirfError, FrameError, SourceError
+from edgeirf.errors import EdgeirfError, FrameError, SourceError
 from edgeirf.runtime.pixel_format import Pixels
 from edgeirf.runtime.sinks.sink import Sink
 from edgeirf.runtime.sources.frame import Frame, Source
@@ -117,8 +117,8 @@ def run_pipeline(
 
     A frame that cannot be read or inspected gets a verdict that rejects it, and the next one follows. When the next
     frame is at hand before a verdict is, and the detector has room for it, it is started on meanwhile. When the back
-    end fails, the frames that were taken are rejected and the run ends. Whatever happens, the sinks finish what they
-    have taken and the source is closed.
+    end or a sink fails, the frames that were taken are rejected and the run ends. Whatever happens, the sinks finish
+    what they have taken and the source is closed.
 
     Args:
         source: ends by itself, or by :meth:`Source.stop`.
@@ -137,7 +137,7 @@ def run_pipeline(
                 stack.callback(sink.close)
             stack.callback(source.close)  # first, so that a camera drops nothing while the sinks finish
             problem = _run(source, Line(detector), sinks, stats, max_frames)
-    except EdgeirfError as error:  # a sink could not take a verdict, or could not finish
+    except EdgeirfError as error:  # a sink could not finish
         problem = problem or error
     return problem
 
@@ -145,24 +145,46 @@ def run_pipeline(
 def _run(
     source: Source, line: Line, sinks: Sequence[Sink], stats: Stats, max_frames: int | None
 ) -> EdgeirfError | None:
-    def hand_on(frame: Frame, verdict: Verdict) -> None:
-        stats.add(verdict)
-        for sink in sinks:
-            sink.write(frame, verdict)
-
     problem: EdgeirfError | None = None
+    outlet = _Outlet(sinks, stats)
     try:
         try:
             for frame in islice(source, max_frames):
                 line.take(frame)
                 while line and (line.full or not source.waiting):
-                    hand_on(*line.give())
+                    outlet.write(*line.give())
         except SourceError as error:
             problem = error
         while line:
-            hand_on(*line.give())
-    except BackendError as error:
+            outlet.write(*line.give())
+    except EdgeirfError as error:
         problem = problem or error
         while line:
-            hand_on(*line.give_up(str(error)))
+            with suppress(EdgeirfError):  # the first problem is the one to tell
+                outlet.write(*line.give_up(str(error)))
     return problem
+
+
+class _Outlet:
+    """Hands verdicts to sinks; one that fails gets no more, and the others get all."""
+
+    def __init__(self, sinks: Sequence[Sink], stats: Stats) -> None:
+        self._sinks = list(sinks)
+        self._stats = stats
+
+    def write(self, frame: Frame, verdict: Verdict) -> None:
+        """Hands on one verdict.
+
+        Raises:
+            EdgeirfError: a sink failed.
+        """
+        self._stats.add(verdict)
+        problem: EdgeirfError | None = None
+        for sink in tuple(self._sinks):
+            try:
+                sink.write(frame, verdict)
+            except EdgeirfError as error:
+                self._sinks.remove(sink)
+                problem = problem or error
+        if problem is not None:
+            raise problem

@@ -27,9 +27,7 @@ _CAMERA = (
 )
 
 
-_FORMAT = (
-    "What a raw camera gives: bayer_rggb8 (or grbg8, gbrg8, bggr8), nv12, rgb8, gray16, ...; default: BGR or gray."
-)
+_FORMAT = "What the frames are when not BGR or gray: bayer_rggb8 (or grbg8, gbrg8, bggr8), nv12, gray16."
 
 
 def main(

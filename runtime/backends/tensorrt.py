@@ -58,9 +58,11 @@ class TensorRTBackend:
 
     def close(self) -> None:
         """See :class:`edgeirf.runtime.backends.Backend`."""
-        with self.device.active():
-            self.engine.close()
-        self.device.close()
+        try:
+            with self.device.active():
+                self.engine.close()
+        finally:
+            self.device.close()
 
 
 def open_tensorrt(bundle: Bundle, precision: str | None, progress: Progress | None = None) -> Opened:

@@ -24,16 +24,23 @@ class DeviceBuffer:
         self.address = int(self._memory)
         self.size = size
 
-    def fill_zero(self) -> None:
-        """Sets every byte to zero, and waits."""
-        self._driver.memset_d8(self.address, 0, self.size)
+    def fill_zero(self, stream: Any) -> None:
+        """Sets every byte to zero, and waits for the stream."""
+        self._driver.memset_d8_async(self.address, 0, self.size, stream)
+        stream.synchronize()
 
-    def write(self, data: bytes) -> None:
-        """Copies ``data`` to the start of the buffer, and waits."""
-        self._driver.memcpy_htod(self.address, data)
+    def write(self, data: bytes, stream: Any) -> None:
+        """Copies ``data`` to the start of the buffer, and waits for the stream."""
+        staged = self._driver.pagelocked_empty(len(data), np.uint8)
+        try:
+            staged[:] = np.frombuffer(data, np.uint8)
+            self._driver.memcpy_htod_async(self.address, staged, stream)
+            stream.synchronize()
+        finally:
+            staged.base.free()
 
     def read(self, out: NDArray[Any]) -> None:
-        """Fills ``out`` from the start of the buffer, and waits for that and for all work on blocking streams."""
+        """Fills ``out`` from the start of the buffer, at once: what makes its content must have been waited for."""
         self._driver.memcpy_dtoh(out, self.address)
 
     def free(self) -> None:
@@ -78,7 +85,7 @@ class SharedBuffer:
             self._driver.memcpy_dtoh_async(self.host[:size], self.address, stream)
 
     def read(self, out: NDArray[Any]) -> None:
-        """Fills ``out`` from the GPU's side, and waits."""
+        """Fills ``out`` from the GPU's side, at once: what makes its content must have been waited for."""
         self._driver.memcpy_dtoh(out, self.address)
 
     def free(self) -> None:

@@ -66,8 +66,9 @@ class CudaChain:
         release: frees the engine; called once, after everything else of the chain is freed. Not called when the chain
             cannot be made.
         ordinal: which GPU.
-        keep_warm_s: replay the last frame when the chain has been idle for this many seconds; None, the default,
-            leaves the GPU alone between frames.
+        keep_warm_s: replay the last frame when the chain has been idle for this many seconds, and again after as
+            many; None, the default, leaves the GPU alone between frames. A part that comes during a replay waits for
+            it.
 
     Raises:
         BackendError: no GPU, no compiler, or not enough memory.
@@ -94,6 +95,9 @@ class CudaChain:
         self._lock = threading.RLock()
         self._fault: str | None = None
         self._launched = 0
+        self._depth = 0
+        self._used = perf_counter()
+        self._idle = keep_warm_s or 0.0
         self._last: _Flight | None = None
         self._in_flight: deque[_Flight] = deque()
         self._gpu = Resources(CudaContext(ordinal))
@@ -114,9 +118,9 @@ class CudaChain:
             check_free(not self._in_flight)
             geometry = Geometry.of(size, pixel_format, self.settings)
             for slot in self._gpu.slots:
+                self._leave(slot)
                 recording = slot.recorded(geometry) or self._record(slot, geometry)
-                for upload in (True, False):
-                    recording.graph(self._gpu.compute, upload)
+                recording.capture(self._gpu.compute)
                 self._last = _Flight(slot, recording, perf_counter(), perf_counter())  # the one before may be gone
 
     def inspect(self, frame: Pixels, pixel_format: PixelFormat | None = None) -> Inspected:
@@ -164,7 +168,7 @@ class CudaChain:
             return int(free), int(total)
 
     def tick(self) -> bool:
-        """Replays the last frame to keep the clocks up; does nothing while frames are inspected.
+        """Replays the last frame to keep the clocks up, unless frames are or have just been inspected.
 
         Returns:
             False when the chain is closed or has failed.
@@ -172,9 +176,11 @@ class CudaChain:
         if not self._lock.acquire(blocking=False):
             return True
         try:
-            if self._fault is None and self._last is not None and not self._in_flight:
+            idle = perf_counter() - self._used >= self._idle and not self._in_flight
+            if self._fault is None and self._last is not None and idle:
                 with self._working("keeping the GPU warm"):
-                    self._launch(self._last, upload=False)
+                    self._last.recording.replay(self._gpu.compute)
+                    self._launched += 1
                     self._gpu.compute.synchronize()
         except BackendError:
             return False  # the next inspect() says why
@@ -226,6 +232,7 @@ class CudaChain:
     def _result(self) -> Inspected:
         flight = self._in_flight.popleft()
         flight.slot.done.synchronize()
+        self._used = perf_counter()
         return self._finish(flight)
 
     def _stage(self, frame: Pixels, pixel_format: PixelFormat | None) -> _Flight:
@@ -233,8 +240,7 @@ class CudaChain:
         pixel_format = check_frame(frame, pixel_format)
         geometry = Geometry.of(frame_size(frame, pixel_format), pixel_format, self.settings)
         slot = self._free_slot()
-        self._keep_map(slot)
-        slot.generation += 1
+        self._leave(slot)
         recording = slot.recorded(geometry) or self._record(slot, geometry)
         geometry.stage(frame, recording.view)
         self._last = _Flight(slot, recording, begun, perf_counter())
@@ -244,12 +250,13 @@ class CudaChain:
         taken = [flight.slot for flight in self._in_flight]
         return next(slot for slot in self._gpu.slots if slot not in taken)
 
-    def _keep_map(self, slot: Slot) -> None:
-        """Fetches the map of the slot's last frame where it shows regions and somebody still holds it."""
+    def _leave(self, slot: Slot) -> None:
+        """Makes room in the slot; first fetches its map where that shows regions and somebody still holds it."""
         wanted = slot.latest() if slot.latest is not None else None
         slot.latest = None
         if wanted is not None:
             wanted()
+        slot.generation += 1
 
     def _write_map(self, wanted: DeviceMap) -> None:
         if not wanted.written and wanted.slot.recording is not None:
@@ -269,7 +276,7 @@ class CudaChain:
         return recording
 
     def _launch(self, flight: _Flight, upload: bool) -> None:
-        flight.recording.graph(self._gpu.compute, upload).launch(self._gpu.compute)
+        flight.recording.launch(self._gpu.compute, upload)
         self._launched += 1
         flight.slot.sequence = self._launched % 2**32
 
@@ -294,9 +301,13 @@ class CudaChain:
 
     @contextmanager
     def _working(self, doing: str) -> Iterator[None]:
-        """The context is current inside; an error of the device ends the chain."""
+        """The context is current inside; an error of the device ends the chain. Within another, does nothing."""
         if self._fault is not None:
             raise BackendError(f"this model no longer runs ({self._fault}): load it again")
+        if self._depth:
+            yield
+            return
+        self._depth += 1
         try:
             with reported(doing), self._gpu.context.current():
                 yield
@@ -304,6 +315,8 @@ class CudaChain:
             self._fault = str(error)
             self._end(lost=isinstance(error, GpuLostError))
             raise
+        finally:
+            self._depth -= 1
 
     def _end(self, lost: bool) -> None:
         self._in_flight.clear()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from edgeirf.errors import BackendError
 from edgeirf.runtime.cuda import libcuda
 from edgeirf.runtime.cuda.errors import CudaError, reported
+
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 
 
 class CudaContext:
@@ -55,19 +57,27 @@ class CudaContext:
             with reported("leaving it"):
                 self.driver.Context.pop()
 
+    def new_stream(self) -> Any:
+        """A stream that the legacy default stream knows nothing of.
+
+        While a graph is captured from a stream that does, the driver refuses every plain copy of every other thread in
+        the context (error 906), be it of torch or of a second detector.
+        """
+        return self.driver.Stream(_NON_BLOCKING)
+
     def close(self) -> None:
         """Gives the context back, from any thread. The driver destroys it when nobody else in the process holds it."""
         if self._closed:
             return
         self._closed = True
         handle = int(self._context.handle)
-        try:
-            # pycuda releases a primary context in the thread that retained it, or where it is on top of the stack.
-            self._context.push()
-            self._context.detach()
-            _forget(handle)
-        except (self.driver.Error, CudaError):  # a lost GPU refuses even this; nothing is left to release
-            return
+        for _ in range(2):  # any call may answer with an earlier error, once; a lost GPU refuses for good
+            with suppress(self.driver.Error, CudaError):
+                # pycuda releases a primary context in the thread that retained it, or where it is on top of the stack.
+                self._context.push()
+                self._context.detach()
+                _forget(handle)
+                return
 
 
 def _forget(handle: int) -> None:

@@ -55,11 +55,11 @@ class HeatKernel:
             geometry.size, geometry.pixel_format, geometry.inner, map_size, threshold, pitch=geometry.pitch
         )
         self._kernels.load(self._context, (plan.file,))
-        colours = self._reserve("colours", plan.buffers["colours"])
-        colours.write(plan.constants["colours"])
+        if "colours" not in self._buffers:
+            self._reserve("colours", plan.buffers["colours"]).write(plan.constants["colours"], stream)
         output = self._reserve("output", plan.buffers["output"])
         plan.args["frame"], plan.args["map"] = recording.frame.address, scored_map
-        plan.args["colours"], plan.args["output"] = colours.address, output.address
+        plan.args["colours"], plan.args["output"] = self._buffers["colours"].address, output.address
         self._kernels.launch(plan, stream)
         stream.synchronize()
         height, width = geometry.size

@@ -38,7 +38,8 @@ class DeviceMap:
         """The map.
 
         Raises:
-            BackendError: another frame has taken its place, or the GPU failed.
+            UsageError: another frame has taken its place.
+            BackendError: the GPU failed.
         """
         if self._array is None:
             self._array = self._owner.fetch_map(self)

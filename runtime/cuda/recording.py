@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from edgeirf.errors import BackendError
 from edgeirf.runtime.cuda.buffers import SharedBuffer
+from edgeirf.runtime.cuda.errors import CudaError
 from edgeirf.runtime.cuda.geometry import Geometry
 from edgeirf.runtime.cuda.graph import CudaGraph
 from edgeirf.runtime.cuda.modules import Kernels
 from edgeirf.runtime.kernels import RECORD_BYTES, Launch
+
+log = logging.getLogger("edgeirf")
 
 STAGES = ("upload", "preprocess", "network", "postprocess", "download")
 """What happens to a frame on the GPU, in this order."""
@@ -48,6 +53,7 @@ class Recording:
         preprocess, postprocess: launches with every address filled in.
         network: addresses of the network's input and output.
         view: the values to upload, ``(rows, width, channels)`` in page-locked memory.
+        graphs: all stages with and without the upload, once captured; None where that was refused.
     """
 
     geometry: Geometry
@@ -58,7 +64,7 @@ class Recording:
     preprocess: Launch
     postprocess: Launch
     network: tuple[int, int]
-    graphs: dict[bool, CudaGraph] = field(default_factory=dict)
+    graphs: dict[bool, CudaGraph | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.view = self.geometry.view(self.frame.host)
@@ -82,11 +88,34 @@ class Recording:
         for stage in STAGES[0 if upload else 1 :]:
             self.run(stage, stream)
 
-    def graph(self, stream: Any, upload: bool) -> CudaGraph:
-        """All stages as a graph, with or without the upload; captured when first asked for."""
-        upload = upload and self.frame.copies
+    def capture(self, stream: Any) -> None:
+        """Captures all stages as graphs, with and without the upload, so that no frame has to wait for that."""
+        for upload in {self.frame.copies, False}:
+            self._graph(stream, upload)
+
+    def launch(self, stream: Any, upload: bool) -> None:
+        """Queues all stages with one call; one by one where the driver or the engine refused the capture."""
+        graph = self._graph(stream, upload and self.frame.copies)
+        if graph is not None:
+            graph.launch(stream)
+        else:
+            self.run_all(stream, upload)
+
+    def replay(self, stream: Any) -> None:
+        """Queues the stages again for the frame that is there; captures nothing."""
+        graph = next((graph for graph in self.graphs.values() if graph is not None), None)
+        if graph is not None:
+            graph.launch(stream)
+        else:
+            self.run_all(stream, upload=False)
+
+    def _graph(self, stream: Any, upload: bool) -> CudaGraph | None:
         if upload not in self.graphs:
-            self.graphs[upload] = CudaGraph(stream, lambda: self.run_all(stream, upload))
+            self.graphs[upload] = None
+            try:
+                self.graphs[upload] = CudaGraph(stream, lambda: self.run_all(stream, upload))
+            except (CudaError, BackendError) as error:  # of a lost GPU the next call says so too
+                log.warning("no CUDA graph, so each frame costs some more calls: %s", error)
         return self.graphs[upload]
 
     def write_map(self, stream: Any) -> None:
@@ -101,4 +130,6 @@ class Recording:
         """Destroys the graphs; the buffers are the slot's."""
         while self.graphs:
             with suppress(Exception):  # what the driver refuses to destroy goes with the context
-                self.graphs.popitem()[1].free()
+                graph = self.graphs.popitem()[1]
+                if graph is not None:
+                    graph.free()

@@ -54,12 +54,11 @@ class Resources:
             BackendError: no compiler for the kernels.
             Exception: pycuda's, when the driver refuses.
         """
-        driver = self.context.driver
-        self.compute, self.copy = driver.Stream(), driver.Stream()
+        self.compute, self.copy = self.context.new_stream(), self.context.new_stream()
         self.kernels.load(self.context, FILES)
         self._share("input", 4 * math.prod(input_shape))
-        self._share("tables", post.buffers["tables"]).write(post.constants["tables"])
-        self._share("workspace", post.buffers["workspace"]).fill_zero()
+        self._share("tables", post.buffers["tables"]).write(post.constants["tables"], self.compute)
+        self._share("workspace", post.buffers["workspace"]).fill_zero(self.compute)
         for _ in range(slots):
             self.slots.append(Slot(self.context, post))
 

@@ -279,7 +279,12 @@ def _check_frame(frame_shape: tuple[int, int], pixel_format: PixelFormat, pitch:
         raise FrameError(f"a frame has 1 to 65535 pixels a side, not {width}x{height}")
     if is_raw(pixel_format):
         check_sides(frame_shape, pixel_format)
-    if pitch % 4 or pitch < row_bytes(width, pixel_format) or pitch * height * 3 // 2 > 2**31 - 1:
+    limit = 2**31 - 1
+    if default_pitch(width, pixel_format) * height * 3 // 2 > limit:
+        raise FrameError(
+            f"a frame on the GPU has at most 1.4 GB, not {width}x{height} pixels: set a region of interest"
+        )
+    if pitch % 4 or pitch < row_bytes(width, pixel_format) or pitch * height * 3 // 2 > limit:
         raise UsageError(f"a row pitch is a multiple of 4 and holds the row ({width} {pixel_format}), not {pitch}")
 
 

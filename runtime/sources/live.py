@@ -89,6 +89,16 @@ class LiveSource:
         return None
 
     def _grab_all(self) -> None:
+        ended = f"{self.name} gives no more frames: the camera is gone or the stream has ended"
+        try:
+            self._grab_until_gone()
+        except Exception as error:  # whatever a camera's library does, the reader must hear of it at once
+            ended = f"{self.name} failed: {type(error).__name__}: {' '.join(str(error).split())}"
+        with self._arrived:
+            self._ended = ended
+            self._arrived.notify()
+
+    def _grab_until_gone(self) -> None:
         failures, number = 0, 0
         while not self._stopped and failures < FAILURES:
             frame = self._grab(number)
@@ -100,9 +110,6 @@ class LiveSource:
                     self.dropped += 1
                 self._waiting.append(frame)
                 self._arrived.notify()
-        with self._arrived:
-            self._ended = f"{self.name} gives no more frames: the camera is gone or the stream has ended"
-            self._arrived.notify()
 
     def _grab(self, number: int) -> Frame:
         grabbed = self._capture.grab()

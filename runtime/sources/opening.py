@@ -40,14 +40,16 @@ def open_source(text: str, timeout: float = 10.0, pixel_format: PixelFormat | No
         text: see :data:`GRAMMAR`. A device takes ``width``, ``height``, ``fps``, ``exposure``, ``gain`` and
             ``format`` (``MJPG``, ``YUYV``, ...) as a query, also ``0?width=1920&height=1080``.
         timeout: seconds that a camera or stream may take to open, and be silent.
-        pixel_format: what the frames are (a folder may hold Bayer frames as gray pictures). V4L2 and GStreamer
-            cameras are asked for it, and their frames are not converted. None for BGR or gray.
+        pixel_format: what the frames are, where not BGR or gray: Bayer or NV12 (of a folder: in gray pictures), or
+            gray to be sure of it. V4L2 and GStreamer cameras are asked for it, and their frames are not converted.
 
     Raises:
         SourceError: it is not there, or cannot be opened.
-        UsageError: the text is none of these, or a query has an unknown key.
+        UsageError: the text is none of these, a query has an unknown key, or no such source gives the pixel format.
     """
     scheme = text.partition(":")[0].lower()
+    if pixel_format is not None:
+        _check_pixel_format(pixel_format, scheme)
     source: Source
     if scheme == "v4l2" or _DEVICE.fullmatch(text.partition("?")[0]):
         source = _open_device(text, timeout, pixel_format)
@@ -60,6 +62,17 @@ def open_source(text: str, timeout: float = 10.0, pixel_format: PixelFormat | No
     else:
         source = _open_path(text.partition(":")[2].removeprefix("//") if scheme == "file" else text)
     return source if pixel_format is None else Declared(source, pixel_format)
+
+
+def _check_pixel_format(pixel_format: PixelFormat, scheme: str) -> None:
+    """OpenCV decodes colours to BGR; taking that for something else would swap them, and be scored all the same."""
+    if pixel_format not in FOURCC:
+        raise UsageError(
+            f"no camera or file comes in as {pixel_format}: OpenCV makes BGR of it, which needs no --pixel-format; "
+            f"choose one of {', '.join(FOURCC)}"
+        )
+    if scheme in (*_STREAMS, "test"):
+        raise UsageError(f"{scheme}://... comes in as BGR, not as {pixel_format}: leave --pixel-format away")
 
 
 def _open_path(text: str) -> Source:
@@ -81,8 +94,12 @@ def _open_device(text: str, timeout: float, pixel_format: PixelFormat | None) ->
     address, _, query = text.partition("?")
     device = address.removeprefix("v4l2://")
     wanted = _device_settings(query, text)
-    raw = pixel_format in FOURCC
-    if pixel_format is not None and raw:
+    raw = pixel_format is not None
+    if pixel_format is not None:
+        if cv2.CAP_PROP_FOURCC in wanted:
+            raise UsageError(
+                f"camera {text}: --pixel-format {pixel_format} already says the format; leave format= away"
+            )
         # Unconverted first: OpenCV refuses a format that it cannot convert while it means to.
         fourcc = cv2.VideoWriter.fourcc(*FOURCC[pixel_format])
         wanted = {cv2.CAP_PROP_CONVERT_RGB: 0, cv2.CAP_PROP_FOURCC: fourcc, **wanted}
@@ -102,7 +119,7 @@ def _open_device(text: str, timeout: float, pixel_format: PixelFormat | None) ->
         capture.release()
         raise
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
-    grabber = RawCapture(capture, pixel_format) if pixel_format is not None and raw else capture
+    grabber = RawCapture(capture, pixel_format) if pixel_format is not None else capture
     return LiveSource(text, grabber, timeout, _size(capture))
 
 
@@ -164,7 +181,7 @@ def _open_gstreamer(text: str, timeout: float, pixel_format: PixelFormat | None)
     pipeline = text.partition(":")[2].removeprefix("//").strip()
     if "appsink" not in pipeline:
         # A colour filter is no format that videoconvert knows; everything else it makes of what the camera gives.
-        caps = CAPS.get(pixel_format or "bgr8", CAPS["bgr8"])
+        caps = CAPS[pixel_format or "bgr8"]
         convert = "" if caps.startswith("video/x-bayer") else "! videoconvert "
         pipeline += f" {convert}! {caps} ! appsink drop=true max-buffers=1 sync=false"
     capture = cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -100,10 +101,9 @@ class RawCapture:
         done, image = self._capture.retrieve()
         if not done or image is None:
             return False, None
-        values = np.ascontiguousarray(image).reshape(-1).view(self._dtype)
-        if values.size != int(np.prod(self._shape)):
+        if image.nbytes != math.prod(self._shape) * self._dtype.itemsize:
             return False, None
-        return True, values.reshape(self._shape)
+        return True, np.ascontiguousarray(image).reshape(-1).view(self._dtype).reshape(self._shape)
 
     def release(self) -> None:
         """See :class:`edgeirf.runtime.sources.live.Grabber`."""

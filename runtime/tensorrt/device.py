@@ -82,8 +82,12 @@ class CudaDevice:
         self.context = CudaContext()
         self._driver = self.context.driver
         self.gpu = Gpu(self.context.name, self.context.capability)
-        with self.active():
-            self._stream: Any = self._driver.Stream()
+        try:
+            with self.active():
+                self._stream: Any = self.context.new_stream()
+        except BackendError:
+            self.context.close()
+            raise
         self.stream = int(self._stream.handle)
         self._memory: list[Any] = []
 

@@ -40,13 +40,13 @@ def compile_all(context: CudaContext) -> Figures:
 def launch(context: CudaContext, kernels: Kernels, plan: Launch, given: dict[str, bytes], wanted: str) -> bytes:
     """Runs one launch with buffers of its own; returns the bytes of one of them."""
     buffers = {name: DeviceBuffer(context, size) for name, size in plan.buffers.items()}
+    stream = context.new_stream()
     try:
         for name, buffer in buffers.items():
             plan.args[name] = buffer.address
-            buffer.fill_zero()
+            buffer.fill_zero(stream)
             if name in given or name in plan.constants:
-                buffer.write(given.get(name) or plan.constants[name])
-        stream = context.driver.Stream()
+                buffer.write(given.get(name) or plan.constants[name], stream)
         kernels.launch(plan, stream)
         stream.synchronize()
         out = np.empty(plan.buffers[wanted], np.uint8)

@@ -84,6 +84,8 @@ def test_the_overlay_is_the_map_over_the_frame(tiny_path: Path, bad) -> None:
         verdict = detector(frame)
         expected = overlay(frame, verdict.map(), detector.pixel_threshold, verdict.regions)
     np.testing.assert_array_equal(verdict.overlay(frame), expected)
+    with pytest.raises(FrameError, match="of 100x120 pixels"):
+        verdict.overlay(frame[:50])
     with pytest.raises(ValueError, match="cable"):
         detector.failed("the cable is out").overlay(frame)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from edgeirf.errors import BackendError, EdgeirfError, FrameError, SourceError
+from edgeirf.errors import BackendError, EdgeirfError, FrameError, SourceError, UsageError
 from edgeirf.runtime.pipeline import run_pipeline
 from edgeirf.runtime.sources.frame import Frame
 from edgeirf.runtime.stats import WINDOW, Stats
@@ -162,6 +162,26 @@ def test_a_frame_that_fails_is_a_reject_and_the_rest_goes_on() -> None:
         (False, "ok", None),
     ]
     assert (stats.frames, stats.rejects, stats.errors) == (4, 2, 2)
+
+
+def test_a_frame_that_the_detector_does_not_expect_costs_no_other_its_verdict() -> None:
+    source, sink = FakeSource(*frames(6), waiting=True), Collector()
+    problem = run_pipeline(source, FakeDetector({3: UsageError("odd")}, depth=2), [sink], Stats())
+    assert str(problem) == "odd"
+    assert [(v.frame_id, v.status) for v in sink.verdicts] == [(0, "ok"), (1, "ok"), (2, "error"), (3, "error")]
+
+
+def test_a_sink_that_fails_costs_the_others_nothing() -> None:
+    source, stats = FakeSource(*frames(6), waiting=True), Stats()
+    first, broken, last = Collector(), Collector(broken_at=2), Collector()
+    problem = run_pipeline(source, FakeDetector(depth=2), [first, broken, last], stats)
+    assert str(problem) == "the disk is full"
+    assert len(broken.verdicts) == 2
+    for sink in (first, last):
+        assert [(v.frame_id, v.error) for v in sink.verdicts] == [
+            (0, None), (1, None), (2, None), (3, "the disk is full")
+        ]  # fmt: skip
+    assert stats.frames == source.given == 4
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,24 @@ def test_captured_again_only_for_another_shape_or_format(make_pair: MakePair, go
     assert captures == [1, 0, 1, 1]
 
 
+@pytest.mark.parametrize("entry", ["cuStreamBeginCapture", "cuGraphInstantiate"])
+def test_without_graphs_frames_are_queued_call_by_call(
+    entry: str, make_pair: MakePair, memory: str, good: Make, bad: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    pair = make_pair()
+    driver_control.fail(entry, 1, 801, times=1000)
+    with caplog.at_level("WARNING", "edgeirf"):
+        pair.compare(bad(0))
+        pair.cuda.submit(good(1))
+        pair.cuda.submit(bad(2))
+        pair.agree(pair.cuda.result(), good(1))
+        pair.agree(pair.cuda.result(), bad(2))
+        assert pair.cuda.tick()
+        pair.compare(bad(3))
+    assert driver_control.count("graph_launches") == 0
+    assert "no CUDA graph" in caplog.text
+
+
 def test_a_camera_that_is_known_costs_its_first_frames_nothing(make_pair: MakePair, memory: str, bad: Make) -> None:
     pair = make_pair()
     pair.cuda.prepare((90, 80), "bgr8")
@@ -182,6 +200,39 @@ class TestMaps:
         with pytest.raises(BackendError, match="closed"):
             inspected.map()
 
+    @pytest.mark.parametrize("make_frame", ["good", "bad"])
+    def test_not_spoilt_by_preparing_for_another_camera(
+        self, make_frame: str, make_pair: MakePair, memory: str, request: pytest.FixtureRequest
+    ) -> None:
+        pair, frame = make_pair(), request.getfixturevalue(make_frame)(0)
+        inspected = pair.cuda.inspect(frame)
+        pair.cuda.prepare((200, 100), "bgr8")
+        if make_frame == "bad":  # regions: kept for whoever holds it
+            pair.agree(inspected, frame)
+            return
+        with pytest.raises(UsageError, match="before the next frame"):
+            inspected.map()
+
+    @pytest.mark.parametrize("spots", [1, 3, 20])
+    def test_regions_do_not_wait_for_the_frame_after(
+        self, spots: int, make_pair: MakePair, discrete: None, good: Make
+    ) -> None:
+        """More of them than fit into 64 bytes are fetched past the computing that is under way."""
+        pair = make_pair(Preprocess(size=(256, 256)), Scoring(sigma=0.0))
+        frame = np.full((256, 256, 3), 128, np.uint8)
+        for spot in range(spots):
+            row, column = divmod(spot, 6)
+            frame[row * 40 + 10 : row * 40 + 18, column * 40 + 10 : column * 40 + 18] = 255
+        pair.cuda.prepare((256, 256), "bgr8")
+        pair.cuda.submit(frame)
+        pair.cuda.submit(good(1, (256, 256)))
+        driver_control.reset()
+        inspected = pair.cuda.result()
+        assert len(inspected.regions) == spots
+        assert driver_control.count("host_functions") == 1  # its own network, not the next frame's
+        pair.agree(inspected, frame)
+        pair.cuda.result()
+
 
 class TestKeepWarm:
     """Idle runs keep the clocks up and change nothing."""
@@ -222,6 +273,22 @@ class TestKeepWarm:
             pair.compare(bad(seed) if seed % 2 else good(seed))
         pair.cuda.close()
         assert not [thread for thread in threading.enumerate() if thread.name == "edgeirf-keep-warm"]
+
+    def test_not_on_a_busy_line(self, make_pair: MakePair, good: Make) -> None:
+        pair = make_pair(keep_warm_s=60.0)
+        pair.cuda.inspect(good(0))
+        launched = driver_control.count("graph_launches")
+        assert pair.cuda.tick()
+        assert driver_control.count("graph_launches") == launched
+
+    def test_captures_nothing(self, make_pair: MakePair, memory: str, good: Make) -> None:
+        """A capture at a moment that nobody chose would stand in the host program's way."""
+        pair = make_pair()
+        pair.cuda.inspect(good(0))
+        driver_control.reset()
+        assert pair.cuda.tick()
+        assert driver_control.count("graph_captures") == 0
+        assert driver_control.count("kernels") == 2
 
     def test_ends_when_told_to(self) -> None:
         calls: list[int] = []
@@ -318,6 +385,56 @@ class TestHostProgram:
         closer.join()
         assert failures == []
         assert driver_control.live() == {}
+
+    def test_others_may_copy_while_a_graph_is_captured(
+        self, make_pair: MakePair, discrete: None, good: Make, bad: Make
+    ) -> None:
+        """A plain copy of another thread, as torch makes it, and a map of another chain."""
+        pair, other = make_pair(), make_pair()
+        held, library, answers = other.cuda.inspect(bad(0)), ctypes.CDLL("libcuda.so.1"), []
+        enqueue = pair.engine.enqueue
+
+        def work() -> None:
+            context, memory = ctypes.c_void_p(), ctypes.c_void_p()
+            library.cuDevicePrimaryCtxRetain(ctypes.byref(context), 0)
+            library.cuCtxSetCurrent(context)
+            answers.append(library.cuMemAlloc_v2(ctypes.byref(memory), ctypes.c_size_t(64)))
+            answers.append(library.cuMemcpyHtoD_v2(memory, ctypes.create_string_buffer(64), ctypes.c_size_t(64)))
+            library.cuMemFree_v2(memory)
+            library.cuCtxSetCurrent(None)
+            library.cuDevicePrimaryCtxRelease_v2(0)
+            other.agree(held, bad(0))
+            answers.append(0)
+
+        def while_capturing(stream: int) -> None:
+            capturing = ctypes.c_int()
+            library.cuStreamIsCapturing(ctypes.c_void_p(stream), ctypes.byref(capturing))
+            if capturing.value and not answers:
+                thread = threading.Thread(target=work)
+                thread.start()
+                thread.join()
+            enqueue(stream)
+
+        pair.engine.enqueue = while_capturing  # type: ignore[method-assign]
+        pair.compare(good(0))
+        assert answers == [0, 0, 0]
+        other.compare(good(1))
+
+    @pytest.mark.parametrize("entry", ["cuMemcpyDtoH", "cuEventSynchronize", "cuGraphLaunch"])
+    def test_its_context_stays_current_when_the_chain_fails(
+        self, entry: str, make_pair: MakePair, discrete: None, good: Make, bad: Make
+    ) -> None:
+        pycuda.driver.init()
+        host = pycuda.driver.Device(0).make_context()
+        mine, pair = _current(), make_pair()
+        held = pair.cuda.inspect(bad(0))
+        driver_control.fail(entry, 1, 400)
+        with pytest.raises(BackendError, match="refused while inspecting a frame"):
+            pair.cuda.inspect(good(0))
+        assert _current() == mine
+        del held
+        host.pop()
+        host.detach()
 
     def test_two_models_at_once(self, make_pair: MakePair, good: Make, bad: Make) -> None:
         pairs = [make_pair(), make_pair(Preprocess(size=(64, 64)), Scoring(sigma=1.0))]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from ort_engine import OrtEngine
 
 import edgeirf
 from edgeirf.bundle import Bundle
-from edgeirf.errors import BackendError
+from edgeirf.errors import BackendError, FrameError
 from edgeirf.runtime import golden
 from edgeirf.runtime.backends import Opened
 from edgeirf.runtime.backends import tensorrt as backend_module
@@ -93,3 +95,29 @@ def test_a_lost_gpu_is_one_error_and_a_rejecting_verdict(tiny_path: Path, good: 
             detector(good(501))
         assert detector.failed(str(raised.value)).reject
     assert driver_control.live() == {}
+
+
+def test_what_cannot_be_prepared_leaves_nothing_behind(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: CudaChain, *_: object) -> None:
+        raise FrameError("too large")
+
+    monkeypatch.setattr(CudaChain, "prepare", refuse)
+    with pytest.raises(FrameError, match="too large"):
+        edgeirf.load(tiny_path, "tensorrt", keep_warm=True)
+    assert driver_control.live() == {}
+    assert not [thread for thread in threading.enumerate() if thread.name == "edgeirf-keep-warm"]
+
+
+def test_every_way_to_close_gives_the_context_back(tiny_path: Path, good: Make, engines: list[OrtEngine]) -> None:
+    """Also where the driver refuses once to make the context current."""
+    for nth in range(1, 9):
+        detector = edgeirf.load(tiny_path, "tensorrt")
+        detector(good(500))
+        driver_control.reset()
+        driver_control.fail("cuCtxPushCurrent", nth, 400)
+        with contextlib.suppress(BackendError):
+            detector.close()
+        driver_control.reset()
+        assert "contexts" not in driver_control.live(), nth
+        driver_control.sweep()
+    engines.clear()

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeirf.errors import SourceError
+from edgeirf.errors import SourceError, UsageError
 from edgeirf.runtime.sources import open_source
 from edgeirf.runtime.sources.live import FAILURES, QUEUE, LiveSource
 
@@ -81,6 +81,17 @@ def test_a_camera_that_is_gone_ends_with_an_error() -> None:
     with pytest.raises(SourceError, match="no more frames"):
         frames.extend(source)
     assert frames[-1].frame_id == FAILURES
+    source.close()
+
+
+def test_a_camera_whose_library_fails_is_said_at_once() -> None:
+    class Broken(FakeCamera):
+        def retrieve(self) -> tuple[bool, np.ndarray]:
+            raise cv2.error("bad\nbuffer")
+
+    source = LiveSource("0", Broken([True]), timeout=60)
+    with pytest.raises(SourceError, match="0 failed: error: bad buffer"):
+        list(source)
     source.close()
 
 
@@ -185,6 +196,23 @@ def test_raw_frames_get_their_shape_back(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not source.waiting
     made[0].finish.set()
     source.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "pixel_format", "message"),
+    [
+        ("0", "rgb8", "comes in as rgb8: OpenCV makes BGR of it"),
+        ("parts", "bgr16", "needs no --pixel-format"),
+        ("test://?seed=1", "bayer_rggb8", "test://... comes in as BGR, not as bayer_rggb8"),
+        ("rtsp://camera", "nv12", "leave --pixel-format away"),
+        ("0?format=YUYV", "nv12", "leave format= away"),
+    ],
+)
+def test_formats_that_a_source_does_not_give(text: str, pixel_format: str, message: str) -> None:
+    """Taking OpenCV's BGR for RGB would swap red and blue, and be scored all the same."""
+    with pytest.raises(UsageError) as raised:
+        open_source(text, pixel_format=pixel_format)
+    assert message in str(raised.value)
 
 
 def test_a_camera_that_gives_other_bytes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
