@@ -49,40 +49,42 @@ def resize(tile: Pixels, size: tuple[int, int]) -> Pixels:
     This is ``cv2.INTER_AREA``, but for means that lie half-way between two numbers. There OpenCV rounds by the errors
     of its float32 sums, which need not be alike on every processor: at 640x480 to 320x320 a pixel in 80 comes out one
     gray level off, which is worth 0.2 % of a score and more with INT8. Here they go to the even number (in OpenCV's
-    2x2 case, which is exact, up), on every processor and GPU. Where an area is cut into more than 1024 shares, about
-    one pixel in so many may still be a level off.
+    2x2 case, which is exact, up), on every processor and GPU. Where an area is cut into more than 1024 shares (with 16
+    bits, 64), about one pixel in so many may still be a level off.
 
     Args:
         tile: ``(H, W[, 3])``.
         size: ``(width, height)``.
     """
     geometry = (tile.shape[1], tile.shape[0], *size)
-    if tile.dtype != np.uint8 or _rounds_well(*geometry):
+    narrow = tile.dtype == np.uint8
+    if _rounds_well(*geometry, narrow):
         small: NDArray[Any] = cv2.resize(tile, size, interpolation=cv2.INTER_AREA)
         return small
-    means = cv2.resize(tile.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    means = cv2.resize(tile.astype(np.float32 if narrow else np.float64), size, interpolation=cv2.INTER_AREA)
     shares = _shares(*geometry)
     whole = np.rint(means.astype(np.float64) * shares)
-    return np.rint(whole / shares).astype(np.uint8)
+    exact = np.rint(whole / shares)
+    return exact.astype(np.uint8) if narrow else exact.astype(np.uint16)
 
 
-_FEW_SHARES = 1024
-"""A mean of 8-bit pixels is a whole number of 1 / shares. Up to so many, float32 sums tell one from the next; where
-there are more, a half-way mean is rare, and with 16 bits its levels are fine."""
+_FEW_SHARES = {True: 1024, False: 64}
+"""A mean is a whole number of 1 / shares. Up to so many, OpenCV's float32 weights tell one from the next, with 8 and
+with 16 bits; where there are more, a half-way mean is rare."""
 
 
 @lru_cache(maxsize=64)
-def _rounds_well(width: int, height: int, columns: int, rows: int) -> bool:
+def _rounds_well(width: int, height: int, columns: int, rows: int, narrow: bool) -> bool:
     """Whether OpenCV rounds half-way means of this geometry as :func:`resize` promises, or meets hardly any."""
     shares = _shares(width, height, columns, rows)
-    if width < columns or height < rows or shares % 2 or shares > _FEW_SHARES:
+    if width < columns or height < rows or shares % 2 or shares > _FEW_SHARES[narrow]:
         return True
     if width % columns or height % rows:
         return False
     if (width, height) == (2 * columns, 2 * rows):
         return True
     # Whole numbers of pixels: it multiplies their exact sum by a float32.
-    ties = shares * (np.arange(255) + 0.5)
+    ties = shares * (np.arange(255 if narrow else 65535) + 0.5)
     return bool((np.rint(ties.astype(np.float32) * np.float32(1 / shares)) == np.rint(ties / shares)).all())
 
 

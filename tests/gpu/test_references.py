@@ -27,12 +27,13 @@ def test_nv12() -> None:
     np.testing.assert_array_equal(references.nv12_to_bgr(frame), to_bgr(frame, "nv12"))
 
 
-@pytest.mark.parametrize("source", [(64, 96), (128, 64), (32, 32), (77, 150), (333, 481)])
+@pytest.mark.parametrize("source", [(64, 96), (128, 64), (32, 32), (40, 96), (224, 160), (77, 150), (333, 481)])
 def test_area_means_of_16_bits(source: tuple[int, int]) -> None:
-    """OpenCV sums in float32: one of 65536 levels off now and then."""
+    """Exact where an area has few shares; else OpenCV's float32 sums are one of 65536 levels off now and then."""
     image = np.random.default_rng(1).integers(0, 65536, (*source, 3)).astype(np.uint16)
     differences = np.abs(references.area_means(image, (32, 32)) - resize(image, (32, 32)).astype(int))
-    assert differences.max() <= 1
+    few = math.prod(side // math.gcd(side, 32) for side in source) <= 64
+    assert differences.max() <= (0 if few else 1)
     assert (differences > 0).mean() < 0.01
 
 
