@@ -84,7 +84,7 @@ class Verdict:
         """The frame under its heat map, regions outlined, ``(H, W, 3)`` uint8 BGR; for people.
 
         The scale is logarithmic and fixed by the pixel threshold, so that a colour means the same on every picture.
-        On a GPU it is drawn there, if asked for before the next frame but one is inspected.
+        On a GPU it is drawn there, if asked for before the next frame is inspected.
 
         Args:
             frame: the one that was inspected.
