@@ -61,16 +61,20 @@ def compare(bundle: Bundle, model: Model, files: list[Path]) -> str:
     engine = OrtEngine(graph, (settings.tiles[0] * settings.tiles[1], 3, *settings.size))
     gpu = CudaChain(engine, settings, model.scoring, limits)
     host = HostChain(OnnxRuntimeBackend(graph), settings, model.scoring, limits)
-    worst, flips, others = 0.0, 0, 0
+    worst, largest, flips, others = 0.0, 0.0, 0, 0
     for path in files:
         frame = read_image(path)
         found, expected = gpu.inspect(frame), host.inspect(frame)
-        worst = max(worst, abs(found.score - expected.score) / abs(expected.score))
+        difference = abs(found.score - expected.score)
+        worst, largest = max(worst, difference / abs(expected.score)), max(largest, difference / limits.threshold)
         flips += found.reject != expected.reject
         boxes = [[(r.x, r.y, r.width, r.height, r.area) for r in one.regions] for one in (found, expected)]
         others += found.p_value != expected.p_value or boxes[0] != boxes[1]
     gpu.close()
-    return f"scores within {worst:.1e} of each other, {flips} other verdicts, {others} other p-values or regions"
+    return (
+        f"scores within {worst:.1e} of each other, {largest:.1e} of the threshold; "
+        f"{flips} other verdicts, {others} other p-values or regions"
+    )
 
 
 if __name__ == "__main__":

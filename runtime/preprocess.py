@@ -7,8 +7,6 @@ cameras' pixels come through :mod:`edgeirf.runtime.pixel_format` first.
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -17,13 +15,14 @@ from numpy.typing import NDArray
 
 from edgeirf.errors import FrameError
 from edgeirf.runtime.pixel_format import Pixels, check_frame
+from edgeirf.runtime.resize import resize
 from edgeirf.settings import Preprocess
 
 
 def prepare(frame: Pixels, settings: Preprocess) -> Pixels:
     """Cuts and resizes a frame.
 
-    The resize averages areas and rounds to the frame's own integer type; see :func:`resize`.
+    The resize averages areas and rounds to the frame's own integer type; see :mod:`edgeirf.runtime.resize`.
 
     Args:
         frame: ``(H, W, 3)`` BGR, ``(H, W)`` or ``(H, W, 1)`` gray; uint8 or uint16.
@@ -41,56 +40,6 @@ def prepare(frame: Pixels, settings: Preprocess) -> Pixels:
     for out, tile in zip(prepared, tiles, strict=True):
         _to_rgb(resize(tile, (width, height)), settings, out)
     return prepared
-
-
-def resize(tile: Pixels, size: tuple[int, int]) -> Pixels:
-    """Means over areas, rounded to the nearest whole number; bilinear where the tile is smaller than ``size``.
-
-    This is ``cv2.INTER_AREA``, but for means that lie half-way between two numbers. There OpenCV rounds by the errors
-    of its float32 sums, which need not be alike on every processor: at 640x480 to 320x320 a pixel in 80 comes out one
-    gray level off, which is worth 0.2 % of a score and more with INT8. Here they go to the even number (in OpenCV's
-    2x2 case, which is exact, up), on every processor and GPU. Where an area is cut into more than 1024 shares (with 16
-    bits, 64), about one pixel in so many may still be a level off.
-
-    Args:
-        tile: ``(H, W[, 3])``.
-        size: ``(width, height)``.
-    """
-    geometry = (tile.shape[1], tile.shape[0], *size)
-    narrow = tile.dtype == np.uint8
-    if _rounds_well(*geometry, narrow):
-        small: NDArray[Any] = cv2.resize(tile, size, interpolation=cv2.INTER_AREA)
-        return small
-    means = cv2.resize(tile.astype(np.float32 if narrow else np.float64), size, interpolation=cv2.INTER_AREA)
-    shares = _shares(*geometry)
-    whole = np.rint(means.astype(np.float64) * shares)
-    exact = np.rint(whole / shares)
-    return exact.astype(np.uint8) if narrow else exact.astype(np.uint16)
-
-
-_FEW_SHARES = {True: 1024, False: 64}
-"""A mean is a whole number of 1 / shares. Up to so many, OpenCV's float32 weights tell one from the next, with 8 and
-with 16 bits; where there are more, a half-way mean is rare."""
-
-
-@lru_cache(maxsize=64)
-def _rounds_well(width: int, height: int, columns: int, rows: int, narrow: bool) -> bool:
-    """Whether OpenCV rounds half-way means of this geometry as :func:`resize` promises, or meets hardly any."""
-    shares = _shares(width, height, columns, rows)
-    if width < columns or height < rows or shares % 2 or shares > _FEW_SHARES[narrow]:
-        return True
-    if width % columns or height % rows:
-        return False
-    if (width, height) == (2 * columns, 2 * rows):
-        return True
-    # Whole numbers of pixels: it multiplies their exact sum by a float32.
-    ties = shares * (np.arange(255 if narrow else 65535) + 0.5)
-    return bool((np.rint(ties.astype(np.float32) * np.float32(1 / shares)) == np.rint(ties / shares)).all())
-
-
-def _shares(width: int, height: int, columns: int, rows: int) -> int:
-    """Into how many equal shares the pixels cut an area."""
-    return (width // math.gcd(width, columns)) * (height // math.gcd(height, rows))
 
 
 def normalise(prepared: Pixels, settings: Preprocess) -> NDArray[np.float32]:
