@@ -90,7 +90,9 @@ def _means_at(tile: Pixels, size: tuple[int, int], where: tuple[NDArray[np.intp]
         for x, across in _overlaps(where[1], width, columns):
             sums += down * across * tile[(y, x, *where[2:])]
     whole, rest = np.divmod(sums, height * width)
-    rounded: NDArray[np.int64] = whole + ((2 * rest > height * width) | ((2 * rest == height * width) & (whole % 2 == 1)))
+    rounded: NDArray[np.int64] = whole + (
+        (2 * rest > height * width) | ((2 * rest == height * width) & (whole % 2 == 1))
+    )
     return rounded
 
 

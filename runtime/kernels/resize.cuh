@@ -130,15 +130,17 @@ __device__ void resize_area(const PreprocessArgs& args, const Tile& tile, RowSum
   }
 }
 
-// The two sources of output i and the share of the second, as OpenCV has it for areas below one pixel.
+// The two sources of output i and the share of the second, as OpenCV has it for areas below one pixel: in doubles, the
+// scale from the inverse of its inverse, for that decides which source a whole number of pixels falls on.
 struct Tap {
   int near, far;
   float share;
 
   __device__ Tap(int i, int inputs, int outputs) {
-    near = i * inputs / outputs;
-    const int lead = (i + 1) * inputs - (near + 1) * outputs;
-    share = lead <= 0 || near >= inputs - 1 ? 0.0f : __fdiv_rn(lead, inputs);
+    const double inverse = __ddiv_rn(outputs, inputs);
+    near = static_cast<int>(floor(__dmul_rn(i, __ddiv_rn(1.0, inverse))));
+    const float lead = static_cast<float>(__dsub_rn(i + 1, __dmul_rn(near + 1, inverse)));
+    share = lead <= 0.0f || near >= inputs - 1 ? 0.0f : lead - floorf(lead);
     near = min(near, inputs - 1);
     far = min(near + 1, inputs - 1);
   }

@@ -41,6 +41,8 @@ ENLARGED = {
     "narrow and high": (SMALL, (200, 30)),
     "region": (Preprocess(size=(32, 64), roi=(3, 1, 40, 19), color="gray"), (20, 64)),
     "tiles above and below the size": (Preprocess(size=(32, 32), tiles=(1, 2)), (40, 63)),
+    "a whole number that OpenCV's doubles miss": (Preprocess(size=(256, 256)), (303, 186)),
+    "missed in the reduced axis": (Preprocess(size=(256, 256)), (246, 372)),
 }
 
 

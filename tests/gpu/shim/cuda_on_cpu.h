@@ -84,6 +84,9 @@ inline int __ffs(unsigned word) { return __builtin_ffs(static_cast<int>(word)); 
 inline float __fmul_rn(float a, float b) { return a * b; }  // compiled without contraction
 inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fdiv_rn(float a, float b) { return a / b; }
+inline double __dmul_rn(double a, double b) { return a * b; }
+inline double __dsub_rn(double a, double b) { return a - b; }
+inline double __ddiv_rn(double a, double b) { return a / b; }
 
 template <class To, class From>
 To same_bits(From from) {
