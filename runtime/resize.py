@@ -1,9 +1,9 @@
-"""Means over areas, exactly: the same pixels on every processor and GPU.
+"""Means over areas, exactly: pixels that do not depend on how a processor rounds.
 
 This is ``cv2.INTER_AREA``, but for means that lie half-way between two numbers or next to it. There OpenCV rounds by
-the errors of its float32 sums, which need not be alike on every processor: at 640x480 to 320x320 a pixel in 80 comes
-out one gray level off, which is worth 0.2 % of a score and more with INT8. Here means are rounded to the nearest
-number, and to the even one when half-way (in OpenCV's 2x2 case, which is exact, up).
+the errors of its float32 sums: at 640x480 to 320x320 a pixel in 80 comes out one gray level off. In the small model of
+the tests such pixels were worth 0.2 % of a score, and more with INT8. Here means are rounded to the nearest number, and
+to the even one when half-way (in OpenCV's 2x2 case, which is exact, up).
 
 A mean of whole numbers is a whole number of 1 / shares, where ``shares`` is how many equal parts the pixels cut an area
 into. Where that is large and the frame is too, checking would cost more than it is worth, and a pixel in some ten
@@ -29,7 +29,7 @@ _SMALL = 2**20
 """Values of a tile up to which doubtful pixels are looked at again."""
 
 _DOUBT = 2e-3
-"""Largest error of a mean of 8-bit pixels that OpenCV sums in float32."""
+"""Means of 8-bit pixels this close to half-way are looked at again: well above what float32 sums of them err by."""
 
 
 def resize(tile: Pixels, size: tuple[int, int]) -> Pixels:
