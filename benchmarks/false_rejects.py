@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edgeirf
-from edgeirf.calib.samples import GOOD, find_samples
+from edgeirf.calib.evaluation.samples import GOOD, find_samples
 from edgeirf.conformal import conformal_quantile
-from edgeirf.runtime.images import read_image
+from edgeirf.runtime.imaging.images import read_image
 
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2)
 

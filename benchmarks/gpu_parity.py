@@ -16,7 +16,7 @@ from pathlib import Path
 
 from edgeirf.bundle import Bundle
 from edgeirf.manifest import Model
-from edgeirf.runtime.images import list_images, read_image
+from edgeirf.runtime.imaging.images import list_images, read_image
 
 GPU_TESTS = Path(__file__).resolve().parents[1] / "tests" / "gpu"
 
@@ -52,9 +52,9 @@ def compare(bundle: Bundle, model: Model, files: list[Path]) -> str:
     """What differs over all pictures."""
     from ort_engine import OrtEngine
 
-    from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
-    from edgeirf.runtime.chain import HostChain
-    from edgeirf.runtime.cuda.chain import CudaChain
+    from edgeirf.runtime.executors.chain import HostChain
+    from edgeirf.runtime.executors.gpu.executor import CudaChain
+    from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
 
     settings, graph = bundle.manifest.preprocess, bundle.member(model.file)
     limits = next(iter(model.calibration.values())).limits(bundle.manifest.false_reject_rate)

@@ -20,14 +20,14 @@ import cv2
 import numpy as np
 
 import edgeirf
-from edgeirf.runtime.pipeline import run_pipeline
-from edgeirf.runtime.pixel_format import Pixels
-from edgeirf.runtime.preprocess import normalise, prepare
+from edgeirf.runtime.imaging.pixel_format import Pixels
+from edgeirf.runtime.imaging.preprocess import normalise, prepare
+from edgeirf.runtime.line.pipeline import run_pipeline
+from edgeirf.runtime.line.stats import Stats
 from edgeirf.runtime.sinks import Sink
 from edgeirf.runtime.sinks.jsonl import JsonLines
 from edgeirf.runtime.sources import Frame
-from edgeirf.runtime.sources.synthetic_render import render
-from edgeirf.runtime.stats import Stats
+from edgeirf.runtime.synthetic.render import render
 from edgeirf.verdict import Verdict
 
 

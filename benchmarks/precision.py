@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from edgeirf.bundle import Bundle
-from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
 
 WARM_UP = 20
 

@@ -11,13 +11,13 @@ PixelFormat = Literal[
     "bgr8", "rgb8", "gray8", "bgr16", "rgb16", "gray16",
     "bayer_rggb8", "bayer_grbg8", "bayer_gbrg8", "bayer_bggr8", "nv12",
 ]  # fmt: skip
-"""How a camera's bytes are laid out; :mod:`edgeirf.runtime.pixel_format` says what the arrays look like. A Bayer name
+"""How a camera's bytes are laid out; :mod:`edgeirf.runtime.imaging.pixel_format` describes the arrays. A Bayer name
 gives the colours of the first two pixels of the first two rows, as GenICam does."""
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """Camera frame to network input; carried out by :mod:`edgeirf.runtime.preprocess`.
+    """Camera frame to network input; carried out by :mod:`edgeirf.runtime.imaging.preprocess`.
 
     Attributes:
         size: ``(height, width)`` of the network input, pixels, for each tile.

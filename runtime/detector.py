@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from edgeirf.bundle import Bundle
 from edgeirf.conformal import Limits
 from edgeirf.errors import BackendError, EdgeirfError, FrameError, UsageError
-from edgeirf.runtime.backends import Opened, open_model
-from edgeirf.runtime.chain import Chain, HostChain, Inspected
-from edgeirf.runtime.drawing import Drawing
-from edgeirf.runtime.pixel_format import Pixels, frame_size
-from edgeirf.runtime.preprocess import smallest_frame
+from edgeirf.runtime.executors.chain import Chain, HostChain, Inspected
+from edgeirf.runtime.executors.select import Opened, open_model
+from edgeirf.runtime.imaging.pixel_format import Pixels, frame_size
+from edgeirf.runtime.imaging.preprocess import smallest_frame
+from edgeirf.runtime.render.drawing import Drawing
 from edgeirf.settings import PixelFormat, Preprocess
 from edgeirf.verdict import Verdict
 
@@ -98,7 +98,7 @@ class Detector:
 
         Args:
             frame: ``(H, W, 3)`` BGR or ``(H, W)`` gray, uint8 or uint16; or what ``pixel_format`` says.
-            pixel_format: ``bayer_rggb8``, ``nv12`` ...: see :mod:`edgeirf.runtime.pixel_format`.
+            pixel_format: ``bayer_rggb8``, ``nv12`` ...: see :mod:`edgeirf.runtime.imaging.pixel_format`.
             frame_id, source, captured_at: for the verdict.
 
         Raises:
@@ -246,12 +246,12 @@ def load(
 
 def make_chain(opened: Opened, settings: Preprocess, limits: Limits, keep_warm: bool = False) -> Chain:
     """All of it on the GPU where TensorRT runs the network, else the host's chain around the back end."""
-    from edgeirf.runtime.backends.tensorrt import TensorRTBackend
+    from edgeirf.runtime.executors.tensorrt import TensorRTBackend
 
     backend = opened.backend
     if isinstance(backend, TensorRTBackend):
-        from edgeirf.runtime.cuda.chain import CudaChain
-        from edgeirf.runtime.cuda.keepwarm import INTERVAL_S
+        from edgeirf.runtime.executors.gpu.executor import CudaChain
+        from edgeirf.runtime.executors.gpu.keep_warm import INTERVAL_S
 
         warm = INTERVAL_S if keep_warm else None
         try:

@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeirf import bundle
 from edgeirf.conformal import Calibration
 from edgeirf.manifest import Manifest, Method, Model
-from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
-from edgeirf.runtime.chain import HostChain
+from edgeirf.runtime.executors.chain import HostChain
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
 from edgeirf.settings import Preprocess, Scoring
 
 MakeBundle = Callable[..., Path]

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeirf.errors import FrameError, UsageError
 from edgeirf.files import sha256
-from edgeirf.runtime.images import list_images, read_image
+from edgeirf.runtime.imaging.images import list_images, read_image
 from edgeirf.settings import Color
 
 CALIBRATION_SHARE = 0.2

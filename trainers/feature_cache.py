@@ -12,8 +12,8 @@ from torch import Tensor
 
 from edgeirf.errors import EdgeirfError
 from edgeirf.files import sha256
-from edgeirf.runtime.images import read_image
-from edgeirf.runtime.preprocess import normalise, prepare
+from edgeirf.runtime.imaging.images import read_image
+from edgeirf.runtime.imaging.preprocess import normalise, prepare
 from edgeirf.trainers.features import FeatureExtractor
 from edgeirf.trainers.run import Run
 

@@ -7,7 +7,7 @@ idea of preconditioning (Karras et al., arXiv 2206.00364, section 5) with the fu
 Two blocks share everything but how positions talk to each other: depth-wise 7x7 convolution (ConvNeXt, Liu et al.,
 arXiv 2201.03545), cheap on CPUs and small GPUs, and self-attention (DiT, Peebles & Xie, arXiv 2212.09748).
 Every linear layer that adaLN touches stands right behind a norm or right before a gate, so that at a fixed timestep
-all of it folds into the weights (:mod:`edgeirf.export.fold`).
+all of it folds into the weights (:mod:`edgeirf.export.onnx.fold_timestep`).
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeirf.errors import UsageError
-from edgeirf.runtime.images import read_image
-from edgeirf.runtime.preprocess import prepare
+from edgeirf.runtime.imaging.images import read_image
+from edgeirf.runtime.imaging.preprocess import prepare
 from edgeirf.settings import Preprocess
 from edgeirf.trainers.dataset import Survey, find_products, survey
 from edgeirf.trainers.noise_net import PRESETS

@@ -43,7 +43,7 @@ def main(
     from edgeirf.runtime.bench import Workload, find_targets, measure, report
     from edgeirf.runtime.bench import plot as drawing
     from edgeirf.runtime.bench.frames import camera_frames, golden_frames
-    from edgeirf.runtime.pixel_format import check_name, frame_size, from_bgr
+    from edgeirf.runtime.imaging.pixel_format import check_name, frame_size, from_bgr
 
     raw = check_name(pixel_format) if pixel_format is not None else None
     capture_ms: list[float] = []

@@ -30,7 +30,7 @@ def main(
 ) -> None:
     """Render good parts, train, export, inspect a stream with defects, write a report. Needs no camera."""
     need_torch()
-    from edgeirf.export.export import Options, export
+    from edgeirf.export.bundle import Options, export
     from edgeirf.runtime.detector import load
     from edgeirf.trainers.prepare import Recipe, prepare_run
 
@@ -62,7 +62,7 @@ def _say(line: str) -> None:
 
 
 def _render(folder: Path, seed: int, size: int) -> None:
-    from edgeirf.runtime.sources.synthetic_dataset import write_dataset
+    from edgeirf.runtime.synthetic.dataset import write_dataset
 
     with progress_bar() as bar:
         task = bar.add_task("rendering", total=None)
@@ -78,12 +78,12 @@ def _render(folder: Path, seed: int, size: int) -> None:
 
 
 def _inspect(detector: Detector, stream: str, output: Path) -> None:
-    from edgeirf.runtime.pipeline import run_pipeline
+    from edgeirf.runtime.line.pipeline import run_pipeline
+    from edgeirf.runtime.line.stats import Stats
     from edgeirf.runtime.sinks import Sink
     from edgeirf.runtime.sinks.jsonl import JsonLines
     from edgeirf.runtime.sinks.rejects import RejectSaver
     from edgeirf.runtime.sources.opening import open_source
-    from edgeirf.runtime.stats import Stats
 
     source, stats = open_source(stream), Stats()
     with ExitStack() as stack, stop_on_signal(source.stop) as stopped:
@@ -101,8 +101,8 @@ def _inspect(detector: Detector, stream: str, output: Path) -> None:
 
 
 def _measure(detector: Detector, parts: Path, report: Path) -> None:
-    from edgeirf.calib.evaluate import evaluate
-    from edgeirf.calib.report import write_report
+    from edgeirf.calib.evaluation.evaluate import evaluate
+    from edgeirf.calib.reports.evaluation_page import write_report
     from edgeirf.cli.evaluate import show
 
     evaluation = evaluate(detector, parts)

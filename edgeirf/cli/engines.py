@@ -33,7 +33,7 @@ def build_and_tell(path: Path, engine: str, target: str | None) -> None:
         BackendError: TensorRT does not take a graph. A library or GPU that is missing is told, not raised: the device
             builds its own engines.
     """
-    from edgeirf.export.engine import build_engines, build_for_this_gpu, outlook, parse_targets, with_engines
+    from edgeirf.export.engines import build_engines, build_for_this_gpu, outlook, parse_targets, with_engines
     from edgeirf.runtime.tensorrt import library
 
     opened = Bundle.read(path)

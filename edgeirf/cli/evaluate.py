@@ -19,7 +19,7 @@ from edgeirf.errors import UsageError
 from edgeirf.files import write_text
 
 if TYPE_CHECKING:
-    from edgeirf.calib.evaluation import Evaluation
+    from edgeirf.calib.evaluation.evaluation import Evaluation
     from edgeirf.runtime.detector import Detector
 
 NAME = "eval"
@@ -41,8 +41,8 @@ def main(
 
     A unified bundle takes --product, or a DIR that holds one such folder for each of its products.
     """
-    from edgeirf.calib.evaluate import evaluate
-    from edgeirf.calib.report import write_report
+    from edgeirf.calib.evaluation.evaluate import evaluate
+    from edgeirf.calib.reports.evaluation_page import write_report
     from edgeirf.runtime.detector import load
 
     _check_outputs(json_file, report)
@@ -82,7 +82,7 @@ def _targets(path: Path, product: str | None, folder: Path) -> list[tuple[str | 
 
 def show(evaluations: Sequence[Evaluation]) -> None:
     """Prints the tables: all bundles side by side, then each one's defect types."""
-    from edgeirf.calib.wording import remarks, titles
+    from edgeirf.calib.reports.wording import remarks, titles
 
     output = Console(highlight=False)
     if not output.is_terminal:
@@ -102,7 +102,7 @@ def show(evaluations: Sequence[Evaluation]) -> None:
 
 def comparison(evaluations: Sequence[Evaluation]) -> Table:
     """One column a bundle."""
-    from edgeirf.calib.wording import counted, figure, percent, titles
+    from edgeirf.calib.reports.wording import counted, figure, percent, titles
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(style="dim", no_wrap=True)
@@ -134,7 +134,7 @@ def comparison(evaluations: Sequence[Evaluation]) -> Table:
 
 def means(evaluations: Sequence[Evaluation]) -> str:
     """The mean over products, as papers give it for unified models."""
-    from edgeirf.calib.wording import figure
+    from edgeirf.calib.reports.wording import figure
 
     found = [evaluation.total.to_json() for evaluation in evaluations]
     parts = []
@@ -147,7 +147,7 @@ def means(evaluations: Sequence[Evaluation]) -> str:
 
 def defect_table(evaluation: Evaluation, title: str) -> Table:
     """One row a defect type."""
-    from edgeirf.calib.wording import figure
+    from edgeirf.calib.reports.wording import figure
 
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="")
     table.title = Text(f"\n{title} by defect")

@@ -44,7 +44,7 @@ def main(
         raise UsageError("--method is irf or invad; --gaussian is standard, diagonal or full")
     check_engine(engine, target)
     try:
-        from edgeirf.export.export import Options, export
+        from edgeirf.export.bundle import Options, export
         from edgeirf.trainers.run import Run, newest_run
     except ImportError as error:
         raise EdgeirfError(f"exporting needs PyTorch and ONNX ({error}): pip install 'edgeirf[train]'") from None
@@ -81,7 +81,7 @@ def main(
 
 def default_line(bundle: Bundle) -> str:
     """Which graph each back end takes by itself."""
-    from edgeirf.runtime.backends import choose_model
+    from edgeirf.runtime.executors.select import choose_model
 
     keys = {place: choose_model(bundle, family, None)[0] for place, family in DEVICES.items()}
     return "default: " + ", ".join(f"{key} {place}" for place, key in keys.items())

@@ -51,7 +51,7 @@ def main(
 
 def describe(bundle: Bundle) -> Iterator[tuple[str, str]]:
     """Label and text of every fact that is not in a table."""
-    from edgeirf.calib.wording import date
+    from edgeirf.calib.reports.wording import date
 
     manifest = bundle.manifest
     size = bundle.path.stat().st_size
@@ -66,8 +66,8 @@ def describe(bundle: Bundle) -> Iterator[tuple[str, str]]:
 
 def promises(manifest: Manifest) -> Iterator[str]:
     """What the number of held-out parts allows, one line a product of the fp32 graph."""
-    from edgeirf.calib.thresholds import upper_bound
-    from edgeirf.calib.wording import percent
+    from edgeirf.calib.evaluation.binomial import upper_bound
+    from edgeirf.calib.reports.wording import percent
 
     asked = manifest.false_reject_rate
     for product, parts in manifest.models["fp32"].calibration.items():
@@ -111,7 +111,7 @@ def threshold(parts: Calibration, asked: float) -> dict[str, Any]:
     given it, the true rate is Beta distributed (Vovk, ACML 2012), and its 95 % quantile is the Clopper-Pearson bound
     for the parts above the threshold.
     """
-    from edgeirf.calib.thresholds import upper_bound
+    from edgeirf.calib.evaluation.binomial import upper_bound
 
     score = parts.score_threshold(asked)
     above = sum(value > score for value in parts.scores)
@@ -128,7 +128,7 @@ def threshold(parts: Calibration, asked: float) -> dict[str, Any]:
 
 
 def _thresholds(manifest: Manifest) -> Table:
-    from edgeirf.calib.wording import percent
+    from edgeirf.calib.reports.wording import percent
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("thresholds", "product", "score", "pixel", "held-out", "above", "false rejects", "at 95 % conf."):
@@ -162,7 +162,7 @@ def _models(bundle: Bundle) -> Table:
 
 def _measured(model: Model) -> str:
     """The gate's findings, then the plain figures; the rest is for ``--json``."""
-    from edgeirf.calib.gate import findings
+    from edgeirf.calib.gate.gate import findings
 
     hidden = ("int8_layers", "golden_tolerance")
     figures = [

@@ -15,9 +15,9 @@ from edgeirf.errors import EdgeirfError, UsageError
 
 if TYPE_CHECKING:
     from edgeirf.runtime.detector import Detector
+    from edgeirf.runtime.line.stats import Stats
     from edgeirf.runtime.sinks import Sink
     from edgeirf.runtime.sources import Source
-    from edgeirf.runtime.stats import Stats
 
 NAME = "run"
 
@@ -52,11 +52,11 @@ def main(
     Ctrl-C ends cleanly. Exit code 1 says that a frame could not be inspected or that the source broke.
     """
     from edgeirf.runtime.detector import load
-    from edgeirf.runtime.pipeline import run_pipeline
-    from edgeirf.runtime.pixel_format import check_name
+    from edgeirf.runtime.imaging.pixel_format import check_name
+    from edgeirf.runtime.line.pipeline import run_pipeline
+    from edgeirf.runtime.line.stats import Stats
     from edgeirf.runtime.sinks.window import check_display
     from edgeirf.runtime.sources import open_source
-    from edgeirf.runtime.stats import Stats
 
     out = sys.stderr if jsonl == "-" else sys.stdout
     path = model or newest_bundle(Path())

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeirf.export.precision.int8 import Ranges, to_int8
 from edgeirf.export.precision.products import product_names
-from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
+from edgeirf.export.precision.quantisers.own import Ranges, to_int8
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
 
 
 def sensitivities(graph: bytes, ranges: Ranges, batches: Sequence[NDArray[np.float32]]) -> dict[str, float]:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edgeirf.bundle import Bundle
 from edgeirf.errors import SourceError, UsageError
-from edgeirf.runtime.pixel_format import Pixels
-from edgeirf.runtime.preprocess import inspected_area, smallest_frame
+from edgeirf.runtime.imaging.pixel_format import Pixels
+from edgeirf.runtime.imaging.preprocess import inspected_area, smallest_frame
 from edgeirf.runtime.sources import open_source
 from edgeirf.settings import PixelFormat
 

@@ -17,9 +17,9 @@ from edgeirf.errors import BackendError
 from edgeirf.runtime.bench.power import metered
 from edgeirf.runtime.bench.summary import by_stage, summarise
 from edgeirf.runtime.bench.targets import Target
-from edgeirf.runtime.chain import Chain
-from edgeirf.runtime.cuda.chain import CudaChain
 from edgeirf.runtime.detector import Detector, load
+from edgeirf.runtime.executors.chain import Chain
+from edgeirf.runtime.executors.gpu.executor import CudaChain
 from edgeirf.settings import PixelFormat
 
 if TYPE_CHECKING:

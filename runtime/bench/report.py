@@ -13,7 +13,7 @@ from edgeirf import __version__
 from edgeirf.bundle import Bundle
 from edgeirf.runtime.bench.measure import Measurement, Workload
 from edgeirf.runtime.bench.summary import PERCENTILES
-from edgeirf.runtime.pixel_format import check_frame, frame_size
+from edgeirf.runtime.imaging.pixel_format import check_frame, frame_size
 
 STAGES = ("capture", "copy", "upload", "preprocess", "network", "postprocess", "download", "gpu", "total")
 """In the order of a frame's way. On a GPU ``copy`` is the host's, into page-locked memory; ``gpu`` is the whole CUDA

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, UsageError
-from edgeirf.runtime.backends import DEVICES
+from edgeirf.runtime.executors.select import DEVICES
 
 _FAMILY = {"cpu": "onnxruntime", "cuda": "onnxruntime", "tensorrt": "tensorrt"}
 

@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeirf.errors import FrameError, UsageError
+from edgeirf.runtime.imaging.pixel_format import check_sides, is_raw
+from edgeirf.runtime.imaging.preprocess import inspected_area
 from edgeirf.runtime.kernels.layout import (
     FORMATS,
     OVERLAY_ARGS,
@@ -30,9 +32,7 @@ from edgeirf.runtime.kernels.layout import (
     Real,
 )
 from edgeirf.runtime.kernels.tables import column_band, panel_groups, row_band
-from edgeirf.runtime.overlay import OCTAVES, OPACITY
-from edgeirf.runtime.pixel_format import check_sides, is_raw
-from edgeirf.runtime.preprocess import inspected_area
+from edgeirf.runtime.render.overlay import OCTAVES, OPACITY
 from edgeirf.settings import PixelFormat, Preprocess, Scoring
 
 PREPROCESS_THREADS = 256
@@ -208,7 +208,7 @@ def plan_overlay(
     threshold: float,
     pitch: int | None = None,
 ) -> Launch:
-    """The launch that lays the map over a frame, as :func:`edgeirf.runtime.overlay.overlay` does but for the boxes.
+    """Lays the map over a frame as :func:`edgeirf.runtime.render.overlay.overlay` does, without the boxes.
 
     Only for people, never on the default path.
 

@@ -1,4 +1,4 @@
-// The map over the frame, for people. The definition is edgeirf.runtime.overlay, boxes excepted. A launch of its own,
+// The map over the frame, for people. The definition is edgeirf.runtime.render.overlay, boxes excepted. A launch of its own,
 // made only when somebody looks; it never delays a verdict.
 //
 // Grid: (blocks of 256 pixels along x, rows).

@@ -7,8 +7,8 @@ import sys
 from time import perf_counter
 from typing import TextIO
 
+from edgeirf.runtime.line.stats import Stats
 from edgeirf.runtime.sources.frame import Frame, Source
-from edgeirf.runtime.stats import Stats
 from edgeirf.verdict import Verdict
 
 TERMINAL, LOG = 0.1, 10.0

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from edgeirf.errors import EdgeirfError
 from edgeirf.files import write_bytes
-from edgeirf.runtime.overlay import overlay
-from edgeirf.runtime.pixel_format import to_bgr
+from edgeirf.runtime.imaging.pixel_format import to_bgr
+from edgeirf.runtime.render.overlay import overlay
 from edgeirf.runtime.sources.frame import Frame
 from edgeirf.verdict import Verdict
 

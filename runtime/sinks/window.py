@@ -9,7 +9,7 @@ import sys
 import cv2
 
 from edgeirf.errors import EdgeirfError
-from edgeirf.runtime.overlay import Image, to_bgr8
+from edgeirf.runtime.render.overlay import Image, to_bgr8
 from edgeirf.runtime.sources.frame import Frame, Source
 from edgeirf.verdict import Verdict
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgeirf.errors import FrameError, SourceError
-from edgeirf.runtime.images import is_image, list_images, natural_key, read_image
+from edgeirf.runtime.imaging.images import is_image, list_images, natural_key, read_image
 from edgeirf.runtime.sources.frame import Frame
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
 
-from edgeirf.runtime.pixel_format import Pixels
+from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.settings import PixelFormat
 
 
@@ -22,7 +22,7 @@ class Frame:
         source: the camera, or the file that this frame is.
         captured_at: seconds since 1970 at capture; None for files, whose time is not known.
         error: why there is no image.
-        pixel_format: see :mod:`edgeirf.runtime.pixel_format`; None for BGR or gray.
+        pixel_format: see :mod:`edgeirf.runtime.imaging.pixel_format`; None for BGR or gray.
         clock: ``time.perf_counter()`` when the image was in memory: camera-to-verdict counts from here.
     """
 

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edgeirf.runtime.pixel_format import frame_shape
+from edgeirf.runtime.imaging.pixel_format import frame_shape
 from edgeirf.runtime.sources.frame import Frame, Source
 from edgeirf.settings import PixelFormat
 

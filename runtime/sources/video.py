@@ -9,7 +9,7 @@ from typing import cast
 import cv2
 
 from edgeirf.errors import SourceError
-from edgeirf.runtime.pixel_format import Pixels
+from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.sources.frame import Frame
 
 _COUNTED = frozenset({".mp4", ".m4v", ".mov", ".avi"})

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgeirf.errors import BackendError, UsageError
-from edgeirf.runtime.tensorrt.fusion import FusionReport, match_products, node_name, parse_layers
 from edgeirf.runtime.tensorrt.library import Library, first_error
+from edgeirf.runtime.tensorrt.precision_report import FusionReport, match_products, node_name, parse_layers
 from edgeirf.runtime.tensorrt.progress import BuildProgress, Progress, interrupt_deferred, make_monitor
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import Any
 
 from edgeirf.errors import BackendError, EdgeirfError
 from edgeirf.files import sha256
-from edgeirf.runtime.tensorrt import sealed
+from edgeirf.runtime.cache import sealed
 from edgeirf.runtime.tensorrt.builder import BuiltEngine
 from edgeirf.runtime.tensorrt.library import label
 

@@ -17,18 +17,18 @@ from outcome import Failed, Figures, Skip
 
 from edgeirf.bundle import Bundle
 from edgeirf.conformal import Limits
-from edgeirf.runtime.backends import Opened, open_model
-from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
 from edgeirf.runtime.bench import Target, Workload, measure
 from edgeirf.runtime.bench.frames import golden_frames
 from edgeirf.runtime.bench.measure import resident_mb
 from edgeirf.runtime.bench.summary import summarise
-from edgeirf.runtime.chain import HostChain
-from edgeirf.runtime.cuda.chain import CudaChain
 from edgeirf.runtime.detector import make_chain
-from edgeirf.runtime.overlay import overlay
-from edgeirf.runtime.pixel_format import from_bgr
-from edgeirf.runtime.preprocess import crop
+from edgeirf.runtime.executors.chain import HostChain
+from edgeirf.runtime.executors.gpu.executor import CudaChain
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.select import Opened, open_model
+from edgeirf.runtime.imaging.pixel_format import from_bgr
+from edgeirf.runtime.imaging.preprocess import crop
+from edgeirf.runtime.render.overlay import overlay
 from edgeirf.settings import PixelFormat
 
 TOLERANCE = {"fp32": 1e-3, "fp16": 2e-2, "int8": 2e-1}

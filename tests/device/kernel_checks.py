@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from outcome import Failed, Figures
 
-from edgeirf.runtime import preprocess, scoring
+from edgeirf.runtime import scoring
 from edgeirf.runtime.cuda.buffers import DeviceBuffer
 from edgeirf.runtime.cuda.compiler import find_compiler
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.cuda.modules import Kernels
+from edgeirf.runtime.imaging import preprocess
+from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.kernels import SOURCES, Launch, plan_postprocess, plan_preprocess, read_result
-from edgeirf.runtime.pixel_format import Pixels
 from edgeirf.settings import Preprocess, Scoring
 
 FRAMES = [((97, 131), 3, np.uint8), ((480, 640), 1, np.uint8), ((1944, 2592), 3, np.uint8), ((301, 203), 3, np.uint16)]

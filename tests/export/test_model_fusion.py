@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from edgeirf.errors import BackendError
-from edgeirf.export.graph import IrfGraph
-from edgeirf.export.onnx_graph import to_onnx
-from edgeirf.export.precision.fp16 import to_fp16
-from edgeirf.export.precision.quantiser import OwnQuantiser
+from edgeirf.export.methods.graphs import IrfGraph
+from edgeirf.export.onnx.passes.fp16 import to_fp16
+from edgeirf.export.onnx.trace import to_onnx
+from edgeirf.export.precision.quantisers.quantiser import OwnQuantiser
 from edgeirf.runtime.tensorrt import library
 from edgeirf.runtime.tensorrt.builder import EngineSpec, build
 from edgeirf.runtime.tensorrt.library import Library

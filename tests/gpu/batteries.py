@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from shim.device import allocate
 
 from edgeirf.runtime import scoring as cpu
+from edgeirf.runtime.imaging.pixel_format import to_bgr
+from edgeirf.runtime.imaging.preprocess import normalise, prepare
 from edgeirf.runtime.kernels import FORMATS, Launch, PixelFormat, Real, plan_postprocess, plan_preprocess, read_result
 from edgeirf.runtime.kernels.launch import round_down
-from edgeirf.runtime.pixel_format import to_bgr
-from edgeirf.runtime.preprocess import normalise, prepare
 from edgeirf.settings import Preprocess, Scoring
 
 

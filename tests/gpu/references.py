@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeirf.runtime.imaging.pixel_format import frame_shape
+from edgeirf.runtime.imaging.preprocess import crop, cut
 from edgeirf.runtime.kernels import FORMATS, PixelFormat
-from edgeirf.runtime.pixel_format import frame_shape
-from edgeirf.runtime.preprocess import crop, cut
 from edgeirf.settings import Preprocess, Scoring
 
 Integers = NDArray[np.int64]

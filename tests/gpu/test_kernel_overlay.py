@@ -11,10 +11,10 @@ from shim import build
 from shim.device import Shim, allocate
 
 from edgeirf.errors import UsageError
-from edgeirf.runtime.drawing import frame_map
+from edgeirf.runtime.imaging.pixel_format import to_bgr
 from edgeirf.runtime.kernels import PixelFormat, plan_overlay
-from edgeirf.runtime.overlay import overlay
-from edgeirf.runtime.pixel_format import to_bgr
+from edgeirf.runtime.render.drawing import frame_map
+from edgeirf.runtime.render.overlay import overlay
 from edgeirf.settings import Preprocess
 
 pytestmark = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++ to run the kernels on the CPU")

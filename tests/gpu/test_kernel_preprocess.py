@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from shim import build
 from shim.device import ORDERS, Order, Shim, allocate
 
+from edgeirf.runtime.imaging.pixel_format import to_bgr
+from edgeirf.runtime.imaging.preprocess import normalise, prepare
 from edgeirf.runtime.kernels import FORMATS, PixelFormat, Real, plan_preprocess
-from edgeirf.runtime.pixel_format import to_bgr
-from edgeirf.runtime.preprocess import normalise, prepare
 from edgeirf.settings import Preprocess
 
 pytestmark = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++ to run the kernels on the CPU")

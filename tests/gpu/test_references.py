@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import references
 
+from edgeirf.runtime.imaging.pixel_format import to_bgr
+from edgeirf.runtime.imaging.resize import resize
 from edgeirf.runtime.kernels import FORMATS
-from edgeirf.runtime.pixel_format import to_bgr
-from edgeirf.runtime.resize import resize
 
 
 @pytest.mark.parametrize("pixel_format", [name for name in FORMATS if name.startswith("bayer")])

@@ -9,7 +9,7 @@ import pytest
 
 import edgeirf
 from edgeirf.errors import BackendError, FrameError, UsageError
-from edgeirf.runtime.overlay import overlay
+from edgeirf.runtime.render.overlay import overlay
 from edgeirf.settings import Preprocess
 
 

@@ -12,9 +12,9 @@ from ort_engine import OrtEngine
 from pairs import MakePair, Pair
 
 from edgeirf.conformal import Limits
-from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
-from edgeirf.runtime.chain import HostChain
-from edgeirf.runtime.cuda.chain import CudaChain
+from edgeirf.runtime.executors.chain import HostChain
+from edgeirf.runtime.executors.gpu.executor import CudaChain
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
 from edgeirf.settings import Preprocess, Scoring
 
 LIMITS = Limits(threshold=25.0, pixel_threshold=20.0, scores=tuple(float(score) for score in range(2, 40)))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from ort_engine import OrtEngine
 
-from edgeirf.runtime.chain import HostChain
-from edgeirf.runtime.cuda.chain import CudaChain
+from edgeirf.runtime.executors.chain import HostChain
+from edgeirf.runtime.executors.gpu.executor import CudaChain
 from edgeirf.settings import PixelFormat
 
 

@@ -14,7 +14,7 @@ import pytest
 from pairs import MakePair
 
 from edgeirf.errors import BackendError, FrameError, UsageError
-from edgeirf.runtime.cuda.keepwarm import KeepWarm
+from edgeirf.runtime.executors.gpu.keep_warm import KeepWarm
 from edgeirf.settings import Preprocess, Scoring
 
 SCHEDULES = ["lazy", "others", "random", "eager"]

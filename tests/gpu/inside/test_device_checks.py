@@ -19,11 +19,11 @@ import chain_checks
 import outcome
 
 from edgeirf.bundle import Bundle
-from edgeirf.runtime.backends import Opened
-from edgeirf.runtime.backends import tensorrt as backend_module
-from edgeirf.runtime.backends.tensorrt import TensorRTBackend
 from edgeirf.runtime.bench import Workload
-from edgeirf.runtime.cuda.chain import CudaChain
+from edgeirf.runtime.executors import tensorrt as backend_module
+from edgeirf.runtime.executors.gpu.executor import CudaChain
+from edgeirf.runtime.executors.select import Opened
+from edgeirf.runtime.executors.tensorrt import TensorRTBackend
 from edgeirf.runtime.tensorrt.device import CudaDevice
 from edgeirf.settings import Preprocess
 

@@ -14,8 +14,8 @@ from ort_engine import OrtEngine
 
 from edgeirf.conformal import Limits
 from edgeirf.errors import BackendError, EdgeirfError
-from edgeirf.runtime.cuda.chain import CudaChain
 from edgeirf.runtime.cuda.errors import GpuLostError, GpuOutOfMemoryError
+from edgeirf.runtime.executors.gpu.executor import CudaChain
 from edgeirf.settings import Preprocess, Scoring
 
 SETTINGS, RULES = Preprocess(size=(64, 64)), Scoring(sigma=2.0)

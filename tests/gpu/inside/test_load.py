@@ -17,13 +17,14 @@ from ort_engine import OrtEngine
 import edgeirf
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, FrameError
-from edgeirf.runtime import golden
-from edgeirf.runtime.backends import Opened
-from edgeirf.runtime.backends import tensorrt as backend_module
-from edgeirf.runtime.backends.tensorrt import TensorRTBackend
-from edgeirf.runtime.chain import HostChain
-from edgeirf.runtime.cuda import keepwarm, modules
-from edgeirf.runtime.cuda.chain import CudaChain
+from edgeirf.runtime.cuda import modules
+from edgeirf.runtime.executors import golden
+from edgeirf.runtime.executors import tensorrt as backend_module
+from edgeirf.runtime.executors.chain import HostChain
+from edgeirf.runtime.executors.gpu import keep_warm as keepwarm
+from edgeirf.runtime.executors.gpu.executor import CudaChain
+from edgeirf.runtime.executors.select import Opened
+from edgeirf.runtime.executors.tensorrt import TensorRTBackend
 from edgeirf.runtime.tensorrt.device import CudaDevice
 
 Make = Callable[..., np.ndarray]

@@ -11,7 +11,7 @@ import references
 from pairs import MakePair
 
 from edgeirf.conformal import Limits
-from edgeirf.runtime.pixel_format import PIXEL_FORMATS
+from edgeirf.runtime.imaging.pixel_format import PIXEL_FORMATS
 from edgeirf.settings import PixelFormat, Preprocess, Scoring
 
 NO_LIMITS = Limits(threshold=1e6, pixel_threshold=1e6, scores=(1.0, 100.0, 10000.0))

@@ -17,15 +17,15 @@ from ort_engine import OrtEngine
 import edgeirf
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError
-from edgeirf.runtime.backends import Opened
-from edgeirf.runtime.backends import tensorrt as backend_module
-from edgeirf.runtime.backends.tensorrt import TensorRTBackend
-from edgeirf.runtime.pipeline import run_pipeline
+from edgeirf.runtime.executors import tensorrt as backend_module
+from edgeirf.runtime.executors.select import Opened
+from edgeirf.runtime.executors.tensorrt import TensorRTBackend
+from edgeirf.runtime.line.pipeline import run_pipeline
+from edgeirf.runtime.line.stats import Stats
 from edgeirf.runtime.sinks.jsonl import JsonLines
 from edgeirf.runtime.sinks.rejects import RejectSaver
 from edgeirf.runtime.sources.live import LiveSource
 from edgeirf.runtime.sources.raw import Declared
-from edgeirf.runtime.stats import Stats
 from edgeirf.runtime.tensorrt.device import CudaDevice
 from edgeirf.settings import PixelFormat, Preprocess
 

@@ -9,11 +9,11 @@ import pytest
 from pairs import MakePair, Pair
 
 from edgeirf.conformal import Limits
-from edgeirf.runtime.cuda import recording
 from edgeirf.runtime.cuda.buffers import DeviceBuffer, SharedBuffer
-from edgeirf.runtime.cuda.chain import CudaChain
-from edgeirf.runtime.cuda.geometry import Geometry
-from edgeirf.runtime.cuda.slot import Slot
+from edgeirf.runtime.executors.gpu import recording
+from edgeirf.runtime.executors.gpu.executor import CudaChain
+from edgeirf.runtime.executors.gpu.frame_layout import Geometry
+from edgeirf.runtime.executors.gpu.slot import Slot
 
 Make = Callable[..., np.ndarray]
 Patch = pytest.MonkeyPatch

@@ -12,12 +12,12 @@ from ort_engine import OrtEngine
 
 import edgeirf
 from edgeirf.bundle import Bundle
-from edgeirf.runtime.backends import Opened
-from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
-from edgeirf.runtime.backends.tensorrt import TensorRTBackend
-from edgeirf.runtime.chain import HostChain
-from edgeirf.runtime.cuda.chain import CudaChain
 from edgeirf.runtime.detector import Detector
+from edgeirf.runtime.executors.chain import HostChain
+from edgeirf.runtime.executors.gpu.executor import CudaChain
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.select import Opened
+from edgeirf.runtime.executors.tensorrt import TensorRTBackend
 from edgeirf.runtime.tensorrt.device import CudaDevice
 
 torch = pytest.importorskip("torch", reason="training needs torch")
@@ -42,7 +42,7 @@ def part(seed: int, size: tuple[int, int]) -> np.ndarray:
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle with every precision, trained for a moment at 64 pixels."""
-    from edgeirf.export.export import Options, export
+    from edgeirf.export.bundle import Options, export
     from edgeirf.trainers.prepare import Recipe, prepare_run
     from edgeirf.trainers.train import train
 

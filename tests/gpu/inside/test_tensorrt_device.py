@@ -10,9 +10,9 @@ import pytest
 from ort_engine import OrtEngine
 
 from edgeirf.errors import BackendError
-from edgeirf.runtime.backends.ort import OnnxRuntimeBackend
-from edgeirf.runtime.backends.tensorrt import TensorRTBackend
 from edgeirf.runtime.cuda.errors import GpuOutOfMemoryError
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.tensorrt import TensorRTBackend
 from edgeirf.runtime.tensorrt.device import CudaDevice
 
 SHAPE = (2, 3, 64, 64)

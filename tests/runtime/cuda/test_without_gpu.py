@@ -13,9 +13,9 @@ import pytest
 from edgeirf.errors import BackendError, FrameError
 from edgeirf.runtime.cuda import compiler, modules
 from edgeirf.runtime.cuda.errors import CudaError, GpuLostError, GpuOutOfMemoryError, reported, translate
-from edgeirf.runtime.cuda.geometry import Geometry
-from edgeirf.runtime.pixel_format import PIXEL_FORMATS, check_frame, frame_shape, frame_size, is_raw, to_bgr
-from edgeirf.runtime.preprocess import crop
+from edgeirf.runtime.executors.gpu.frame_layout import Geometry
+from edgeirf.runtime.imaging.pixel_format import PIXEL_FORMATS, check_frame, frame_shape, frame_size, is_raw, to_bgr
+from edgeirf.runtime.imaging.preprocess import crop
 from edgeirf.settings import PixelFormat, Preprocess
 
 
@@ -217,7 +217,7 @@ def test_importing_it_needs_no_pycuda() -> None:
     script = """
 import sys
 sys.modules["pycuda"] = None
-import edgeirf.runtime.cuda.chain, edgeirf.runtime.cuda.keepwarm, edgeirf.runtime.bench
+import edgeirf.runtime.executors.gpu.executor, edgeirf.runtime.executors.gpu.keep_warm, edgeirf.runtime.bench
 from edgeirf.errors import BackendError
 from edgeirf.runtime.cuda.context import CudaContext
 try:

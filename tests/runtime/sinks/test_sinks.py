@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from edgeirf.errors import EdgeirfError
-from edgeirf.runtime.images import read_image
+from edgeirf.runtime.imaging.images import read_image
+from edgeirf.runtime.line.stats import Stats
 from edgeirf.runtime.sinks import rejects, window
 from edgeirf.runtime.sinks.jsonl import JsonLines
 from edgeirf.runtime.sinks.live import LiveStatus
 from edgeirf.runtime.sinks.rejects import QUEUE, RejectSaver, file_name
 from edgeirf.runtime.sinks.window import check_display, picture
 from edgeirf.runtime.sources.frame import Frame
-from edgeirf.runtime.sources.synthetic import open_synthetic
-from edgeirf.runtime.stats import Stats
+from edgeirf.runtime.synthetic.conveyor import open_synthetic
 from edgeirf.verdict import Region, Verdict
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from edgeirf.errors import BackendError, EdgeirfError
-from edgeirf.runtime.tensorrt import sealed
+from edgeirf.runtime.cache import sealed
 from edgeirf.runtime.tensorrt.builder import BuiltEngine
 from edgeirf.runtime.tensorrt.cache import EngineCache, EngineKey, cache_folder
-from edgeirf.runtime.tensorrt.fusion import FusionReport, Product
+from edgeirf.runtime.tensorrt.precision_report import FusionReport, Product
 
 KEY = EngineKey("ab" * 32, "fp16", "fp16", "Orin", "SM87", "tensorrt", "10.7.0")
 REPORT = FusionReport("tensorrt", "10.7.0", (), (Product("conv", "convolution", "Half", "CaskConvolution"),))

@@ -1,0 +1,1 @@
+"""What is fitted on held-out parts: Gaussian, cross-fit, value ranges."""

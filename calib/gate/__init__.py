@@ -1,0 +1,1 @@
+"""The gate of reduced precisions and its synthetic defects."""

@@ -1,0 +1,53 @@
+"""Figures as people read them, the same in the terminal and in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgeirf.calib.evaluation.evaluation import Count, Evaluation
+
+
+def figure(value: float | None) -> str:
+    """A figure between 0 and 1 to four digits; 1.0000 only when it is exactly one."""
+    if value is None:
+        return "-"
+    return "1.0000" if value == 1 else f"{min(value, 0.9999):.4f}"
+
+
+def percent(share: float | None) -> str:
+    """A share in per cent, three significant digits."""
+    return "-" if share is None else f"{100 * share:.3g} %"
+
+
+def counted(count: Count) -> str:
+    """``1 of 20 (\u2264 21.6 %)``: measured, and what the true rate may be at 95 % confidence."""
+    return f"{count.events} of {count.trials} (\u2264 {percent(count.at_most)})" if count.trials else "-"
+
+
+def date(text: str) -> str:
+    """``2026-01-01T12:00:00+00:00`` as ``2026-01-01 12:00 UTC``; other texts as they are."""
+    return f"{text[:10]} {text[11:16]} UTC" if text[10:11] == "T" and text[19:] in ("Z", "+00:00") else text
+
+
+def titles(evaluations: Sequence[Evaluation]) -> list[str]:
+    """A short name for each: the bundle's file, with the product where one file is there several times."""
+    names = [evaluation.bundle.name for evaluation in evaluations]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name} {evaluation.product}" for name, evaluation in zip(names, evaluations, strict=True)]
+
+
+def remarks(evaluation: Evaluation) -> list[str]:
+    """What a reader must know beside the figures, one sentence each."""
+    lines = []
+    if not evaluation.good:
+        lines.append("No good parts here, so nothing to compare defects with: put some into good/.")
+    if not evaluation.defective:
+        lines.append("No defects here, so only false rejects can be measured.")
+    elif evaluation.total.pixel.auroc is None:
+        lines.append("No masks here, so no pixel figures: masks go to ground_truth/<defect>/<image>_mask.png.")
+    elif evaluation.without_mask:
+        lines.append(f"{evaluation.without_mask} defective images have no mask and are left out of the pixel figures.")
+    if evaluation.failures:
+        lines.append(f"{len(evaluation.failures)} images or masks could not be used.")
+    return lines

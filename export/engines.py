@@ -1,0 +1,158 @@
+"""Engines at export: proof on the training machine that the device will get what the bundle promises.
+
+The device builds its own engines; what is built here shows, before anything is shipped, that TensorRT takes every graph
+and in which precision it computes each convolution. TensorRT-RTX does that without a GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgeirf.bundle import Bundle
+from edgeirf.errors import BackendError, UsageError
+from edgeirf.files import write_bytes
+from edgeirf.manifest import Manifest
+from edgeirf.runtime.executors.select import candidates
+from edgeirf.runtime.tensorrt import library as tensorrt_library
+from edgeirf.runtime.tensorrt.builder import BuiltEngine, EngineSpec, build
+from edgeirf.runtime.tensorrt.cache import EngineCache
+from edgeirf.runtime.tensorrt.device import CudaDevice
+from edgeirf.runtime.tensorrt.library import Library
+from edgeirf.runtime.tensorrt.precision_report import Product
+from edgeirf.runtime.tensorrt.progress import Progress
+from edgeirf.runtime.tensorrt.provide import EngineProvider
+
+COMPUTED_IN = {"fp32": "Float", "fp16": "Half", "int8": "Int8"}
+"""Precision of a graph to what TensorRT calls it."""
+
+ProgressFor = Callable[[str], Progress]
+"""Key of a graph to the progress bar of its build."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine of one graph of a bundle.
+
+    Attributes:
+        key, precision: of the graph.
+        built: plan, fusion report, seconds.
+    """
+
+    key: str
+    precision: str
+    built: BuiltEngine
+
+    @property
+    def fell_back(self) -> tuple[Product, ...]:
+        """Convolutions and matrix products that are not computed in the graph's precision."""
+        return self.built.fusion.outside(COMPUTED_IN[self.precision])
+
+    def summary(self) -> str:
+        """One line: ``int8 for SM86: 61 of 62 in Int8; not: head (Float)``."""
+        targets = ", ".join(self.built.fusion.targets) or "Ampere and newer"
+        return f"{self.key} for {targets}: {self.built.fusion.summary(COMPUTED_IN[self.precision])}"
+
+    def to_json(self) -> dict[str, Any]:
+        """For the graph's report in the bundle."""
+        fusion = self.built.fusion
+        return {
+            "flavour": fusion.flavour,
+            "version": fusion.version,
+            "targets": list(fusion.targets),
+            "counts": fusion.counts,
+            "fell_back": [vars(product) for product in self.fell_back],
+            "megabytes": round(len(self.built.plan) / 1e6, 2),
+        }
+
+
+def build_engines(
+    bundle: Bundle,
+    library: Library,
+    targets: tuple[str, ...] = (),
+    precision: str | None = None,
+    progress: ProgressFor | None = None,
+) -> list[Engine]:
+    """Builds an engine of each graph that TensorRT may run and that passed its gate.
+
+    Args:
+        targets: ``SM86`` ...: one engine that runs on all of them; empty for any from Ampere on.
+        precision: of the one graph to build; None for all.
+
+    Raises:
+        UsageError: a target or a precision that is not there.
+        BackendError: TensorRT does not take a graph.
+    """
+    settings = bundle.manifest.preprocess
+    spec = EngineSpec(settings.tiles[0] * settings.tiles[1], settings.size, targets)
+    engines = []
+    for key, model in candidates(bundle, "tensorrt", precision):
+        watch = progress(key) if progress else None
+        engines.append(Engine(key, model.precision, build(library, bundle.member(model.file), spec, progress=watch)))
+    return engines
+
+
+def build_for_this_gpu(bundle: Bundle, precision: str | None = None, progress: ProgressFor | None = None) -> list[str]:
+    """Builds the engines that this machine's GPU will run into its cache, so that the first start is quick.
+
+    Returns:
+        keys of the graphs whose engines are there now.
+
+    Raises:
+        BackendError: TensorRT, pycuda or the GPU is missing, or TensorRT does not take a graph.
+    """
+    models = candidates(bundle, "tensorrt", precision)
+    device = CudaDevice()
+    try:
+        provider = EngineProvider(tensorrt_library.load(), device, EngineCache())
+        for key, model in models:
+            engine = provider.engine(bundle, key, model, progress(key) if progress else None)
+            with device.active():
+                engine.close()
+    finally:
+        device.close()
+    return [key for key, _ in models]
+
+
+def outlook(reason: BackendError) -> str:
+    """What to tell a user whose training machine cannot build engines: nothing is lost."""
+    return (
+        f"no engine built here ({reason}); the device builds its own at the first start, which takes minutes on a "
+        "Jetson, and keeps it"
+    )
+
+
+def parse_targets(text: str) -> tuple[str, ...]:
+    """``sm86,SM89`` or ``8.6,8.9`` to ``("SM86", "SM89")``.
+
+    Raises:
+        UsageError: it is no list of compute capabilities.
+    """
+    names = [part.strip().upper().removeprefix("SM").lstrip("_").replace(".", "") for part in text.split(",")]
+    if not all(name.isdigit() and 2 <= len(name) <= 3 for name in names):
+        raise UsageError(f"--target is a list of compute capabilities like sm86,sm89, not {text!r}")
+    return tuple(dict.fromkeys(f"SM{name}" for name in names))
+
+
+def save_plan(engine: Engine, folder: Path, name: str) -> Path:
+    """Writes the plan for other programs than edgeirf, which runs only engines it has built itself.
+
+    Returns:
+        ``NAME.fp16.sm86-sm89.engine`` in ``folder``.
+    """
+    targets = "-".join(target.lower() for target in engine.built.fusion.targets) or "ampere"
+    path = folder / f"{name}.{engine.key}.{targets}.engine"
+    write_bytes(path, engine.built.plan)
+    return path
+
+
+def with_engines(manifest: Manifest, engines: list[Engine]) -> Manifest:
+    """The manifest with what was found of each engine in its graph's report, under ``engines``."""
+    models = dict(manifest.models)
+    for engine in engines:
+        report = dict(models[engine.key].report)
+        report["engines"] = [*report.get("engines", []), engine.to_json()]
+        models[engine.key] = replace(models[engine.key], report=report)
+    return replace(manifest, models=models)

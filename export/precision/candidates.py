@@ -1,0 +1,272 @@
+"""Reduced precisions of a bundle: made from FP32, re-calibrated, proved, and refused where they lose defects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from edgeirf.calib.evaluation.metrics import Floats
+from edgeirf.calib.fitting.crossfit import CrossFit, cross_fit
+from edgeirf.calib.fitting.gaussian import Fit
+from edgeirf.calib.fitting.ranges import Method
+from edgeirf.calib.gate.gate import LIMITS, Comparison, Limits, Margins, compare, findings, refusal
+from edgeirf.conformal import Calibration
+from edgeirf.export.onnx.passes.fold_gaussian import fold_gaussian, head_products
+from edgeirf.export.onnx.passes.fp16 import to_fp16
+from edgeirf.export.precision.products import layer_of, product_names
+from edgeirf.export.precision.quantisers.own import Layout
+from edgeirf.export.precision.quantisers.quantiser import Quantiser, quantiser
+from edgeirf.export.precision.sensitivity import sensitivities, without_gaps, worst_layers
+from edgeirf.export.precision.validation import Evidence, Pictures, batches_of, distinct
+from edgeirf.manifest import Family, Model
+from edgeirf.runtime.executors import golden
+from edgeirf.runtime.executors.chain import HostChain
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.settings import Preprocess, Scoring
+
+PRECISIONS = ("fp32", "fp16", "int8")
+CALIBRATION_PICTURES = 48
+FEWEST_PICTURES = 8
+"""Fewer different pictures than this do not show the range of anything."""
+SENSITIVITY_PICTURES = 2
+ERROR_BUDGETS = (0.3, 0.15, 0.05)
+"""Mean squared errors of the field that INT8 may add, tried in turn; the field of good parts has variance 1."""
+LARGEST_FLOAT_SHARE = 1 / 3
+"""Share of the layers that an INT8 graph may leave in float and still call itself INT8."""
+
+Convert = Callable[[bytes], bytes]
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Fp32:
+    """The graph that the others are measured against.
+
+    Attributes:
+        graph: the ONNX file.
+        settings: camera frame to network input.
+        scoring: before InvAD's statistics were fitted.
+        fit: kind of Gaussian in its last layer.
+        invad: whether it is InvAD, which has statistics of its latent instead.
+        fitted: fair scores of the held-out parts, product by product.
+        golden: images and scores of the bundle's golden member.
+    """
+
+    graph: bytes
+    settings: Preprocess
+    scoring: Scoring
+    fit: Fit
+    invad: bool
+    fitted: CrossFit
+    golden: Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A graph for the bundle, or one that is refused.
+
+    Attributes:
+        key: ``fp16``, ``int8``, ``int8-tensorrt``.
+        model: with its calibration, report and, where the gate refused it, the reason.
+        graph: the ONNX file.
+    """
+
+    key: str
+    model: Model
+    graph: bytes
+
+    def summary(self) -> str:
+        """One line: passed or refused, and what was measured."""
+        if self.model.refused is not None:
+            return f"{self.key} is refused: {self.model.refused}"
+        return f"{self.key} passed: {findings(self.model.report)}"
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """What one graph makes of the evidence, product by product."""
+
+    good: dict[str, Floats]
+    synthetic: dict[str, Floats]
+    labelled_good: dict[str, Floats]
+    labelled_defective: dict[str, Floats]
+    calibration: dict[str, Calibration]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    graph: bytes
+    scoring: Scoring
+    calibration: dict[str, Calibration]
+    comparisons: dict[str, Comparison]
+    golden_error: float
+
+
+class Prover:
+    """Makes reduced precisions of one FP32 graph and holds them against it.
+
+    Args:
+        fp32: the reference.
+        evidence: held-out good parts, synthetic and labelled defects.
+        rate: false-reject rate of the thresholds.
+        tell: told what is being done, one line a stage.
+    """
+
+    def __init__(self, fp32: Fp32, evidence: Evidence, rate: float, tell: Tell = lambda stage: None) -> None:
+        self.fp32, self.evidence, self.rate, self.tell = fp32, evidence, rate, tell
+        chain = HostChain(OnnxRuntimeBackend(fp32.graph), fp32.settings, fp32.fitted.scoring)
+        self.reference = self._scores(chain, fp32.fitted)
+
+    def fp16(self) -> Made:
+        """The FP16 graph."""
+        self.tell("fp16")
+        candidate = self._candidate(to_fp16, LIMITS["fp16"])
+        return self._made("fp16", "any", candidate, refusal(candidate.comparisons, LIMITS["fp16"]), {})
+
+    def int8(self, calibration: Pictures, method: Method, name: str = "onnxruntime") -> list[Made]:
+        """The INT8 graphs, one for each family of back ends, with the layers in float that the gate asks for.
+
+        Args:
+            calibration: good parts that show the range of every activation.
+            method: how the ranges come from them.
+            name: of the quantiser.
+        """
+        self.tell("int8: value ranges and sensitivity of every layer")
+        batches = batches_of(calibration, self.fp32.settings, CALIBRATION_PICTURES)
+        maker = quantiser(name, self.fp32.graph, batches, method)
+        found = sensitivities(self.fp32.graph, maker.ranges, batches[:: max(1, len(batches) // SENSITIVITY_PICTURES)])
+        reason = _too_few(calibration)
+        layouts: tuple[tuple[str, Layout], ...] = (("int8", "onnxruntime"), ("int8-tensorrt", "tensorrt"))
+        made = []
+        for key, layout in layouts:
+            candidate, keep, refused = self._tune(key, layout, maker, found, reason is not None)
+            report = {
+                "calibration": f"{method}, {len(batches)} pictures, {name}",
+                "float_layers": {layer_of(name): round(found[name], 4) for name in keep},
+                "int8_layers": len(found) - len(keep),
+            }
+            made.append(self._made(key, layout, candidate, reason or refused, report))
+        return made
+
+    def _tune(
+        self, key: str, layout: Layout, maker: Quantiser, found: Mapping[str, float], once: bool
+    ) -> tuple[_Candidate, list[str], str | None]:
+        """The first graph that passes, with more and more of the worst layers in float; the last one if none does."""
+        model = onnx.load_from_string(self.fp32.graph)
+        head = head_products(model)
+        rest = {name: error for name, error in found.items() if name not in head}
+        order = product_names(model)
+        for budget in ERROR_BUDGETS:
+            keep = head + worst_layers(rest, budget)
+            self.tell(f"{key}: {len(keep)} of {len(found)} layers in float")
+            full = len(keep) > LARGEST_FLOAT_SHARE * len(found)
+            if full:
+                keep = head
+            if layout == "onnxruntime":
+                keep = without_gaps(order, keep)
+            convert = partial(maker.quantise, layout=layout, keep=frozenset(keep))
+            candidate = self._candidate(convert, LIMITS["int8"], fuse_int8=layout != "tensorrt")
+            refused = refusal(candidate.comparisons, LIMITS["int8"])
+            if full:
+                refused = refused or "more than a third of the layers would have to stay in float"
+            if refused is None or full or once:
+                break
+        return candidate, [name for name in order if name in keep], refused
+
+    def _candidate(self, convert: Convert, limits: Limits, *, fuse_int8: bool = True) -> _Candidate:
+        """Converts, fits the Gaussian again to what the converted graph makes of good parts, and scores the evidence.
+
+        Rounding adds noise to the field in directions in which good parts hardly vary. A Gaussian of the graph's own
+        field knows of that noise and weighs these directions down; it is folded into the FP32 graph, then converted.
+        """
+        fp32 = self.fp32
+        graph = convert(fp32.graph)
+        backend = OnnxRuntimeBackend(graph, fuse_int8=fuse_int8)
+        before = fp32.fitted.gaussian
+        fields = [before.unwhiten(backend.run(b)) for b in batches_of(self.evidence.held_out, fp32.settings)]
+        fitted = cross_fit(fields, fp32.fit, fp32.scoring, fp32.settings, fp32.invad)
+        if fp32.fit != "standard":
+            graph = convert(fold_gaussian(fp32.graph, fitted.gaussian.after(before)))
+            backend = OnnxRuntimeBackend(graph, fuse_int8=fuse_int8)
+        scores = self._scores(HostChain(backend, fp32.settings, fitted.scoring), fitted)
+        error = golden.error(fp32.golden, fp32.settings, fitted.scoring, backend)
+        return _Candidate(graph, fitted.scoring, scores.calibration, self._compare(scores, limits), error)
+
+    def _scores(self, chain: HostChain, fitted: CrossFit) -> _Scores:
+        def scores(pictures: Pictures) -> dict[str, Floats]:
+            return {name: np.array([chain.score_prepared(p).score for p in group]) for name, group in pictures.items()}
+
+        evidence = self.evidence
+        calibration = calibrations(evidence.held_out, fitted)
+        return _Scores(
+            _by_product(evidence.held_out, fitted.scores),
+            scores(evidence.synthetic),
+            scores(evidence.labelled_good),
+            scores(evidence.labelled_defective),
+            calibration,
+        )
+
+    def _compare(self, scores: _Scores, limits: Limits) -> dict[str, Comparison]:
+        found = {"synthetic": compare(self._margins(self.reference), self._margins(scores), limits)}
+        if self.evidence.labelled_defective:
+            pair = (self._margins(self.reference, labelled=True), self._margins(scores, labelled=True))
+            found["labelled"] = compare(*pair, limits)
+        return found
+
+    def _margins(self, scores: _Scores, labelled: bool = False) -> Margins:
+        def margins(groups: Mapping[str, Floats]) -> Floats:
+            parts = [
+                (values - scores.calibration[product].score_threshold(self.rate)) / self._spread(product)
+                for product, values in groups.items()
+            ]
+            return np.concatenate(parts) if parts else np.zeros(0)
+
+        good = scores.labelled_good if labelled else scores.good
+        return Margins(margins(good), margins(scores.labelled_defective if labelled else scores.synthetic))
+
+    def _spread(self, product: str) -> float:
+        return max(float(self.reference.good[product].std()), 1e-9)
+
+    def _made(self, key: str, family: str, candidate: _Candidate, reason: str | None, extra: dict[str, Any]) -> Made:
+        precision: Any = key.split("-")[0]
+        limits = LIMITS[precision]
+        report = {
+            **{name: found.to_json() for name, found in candidate.comparisons.items()},
+            "limits": {"auroc_points": limits.auroc_points, "guard_band": limits.guard_band},
+            **extra,
+            "golden_tolerance": round(min(0.9, 0.01 + 2 * candidate.golden_error), 4),
+        }
+        layout: Any = family
+        chosen: Family = layout
+        model = Model(f"model.{key}.onnx", precision, chosen, candidate.calibration, candidate.scoring, reason, report)
+        return Made(key, model, candidate.graph)
+
+
+def calibrations(held_out: Pictures, fitted: CrossFit) -> dict[str, Calibration]:
+    """Product to the fair scores of its held-out parts."""
+    peaks = _by_product(held_out, fitted.peaks)
+    return {
+        product: Calibration(tuple(sorted(map(float, scores))), tuple(sorted(map(float, peaks[product]))))
+        for product, scores in _by_product(held_out, fitted.scores).items()
+    }
+
+
+def _by_product(held_out: Pictures, values: Sequence[float]) -> dict[str, Floats]:
+    found, start = {}, 0
+    for product, pictures in held_out.items():
+        found[product] = np.array(values[start : start + len(pictures)])
+        start += len(pictures)
+    return found
+
+
+def _too_few(calibration: Pictures) -> str | None:
+    count = distinct(calibration)
+    if count >= FEWEST_PICTURES:
+        return None
+    return f"calibrated on {count} different pictures, fewer than {FEWEST_PICTURES}"

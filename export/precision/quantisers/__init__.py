@@ -1,0 +1,1 @@
+"""INT8 quantisers: one file each."""

@@ -1,0 +1,1 @@
+"""The one seam that turns a frame into an inspection."""

@@ -1,0 +1,62 @@
+"""Golden images: a few in the bundle, with the scores its FP32 graph gave them, so that a device can check itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeirf.bundle import Bundle
+from edgeirf.errors import BackendError, BundleError
+from edgeirf.manifest import Model
+from edgeirf.runtime.executors.chain import HostChain
+from edgeirf.runtime.executors.select import Backend
+from edgeirf.settings import Preprocess, Scoring
+
+TOLERANCE = 1e-2
+"""Allowed error where the model's report states none."""
+
+
+def check(bundle: Bundle, model: Model, backend: Backend) -> float:
+    """Scores the golden images with ``backend`` and compares.
+
+    Returns:
+        the error; see :func:`error`.
+
+    Raises:
+        BackendError: it is above :func:`tolerance`, or a score is not finite.
+        BundleError: the bundle has no usable golden images.
+    """
+    try:
+        found = error(bundle.golden, bundle.manifest.preprocess, model.scoring, backend)
+    except (ValueError, TypeError) as problem:
+        raise BundleError(f"{bundle.path}: golden.npz is unusable ({problem}): export it again") from None
+    allowed = tolerance(model)
+    if not found <= allowed:  # also when it is not a number
+        raise BackendError(f"scores of the golden images are off by {found:.2g}, {allowed:.2g} is allowed")
+    return found
+
+
+def error(golden: Mapping[str, NDArray[Any]], settings: Preprocess, scoring: Scoring, backend: Backend) -> float:
+    """Largest difference between the scores ``backend`` gives and the golden ones, as a share of the largest of these.
+
+    Args:
+        golden: ``images`` ``(n, T, height, width, 3)`` and ``scores`` ``(n,)``.
+        settings: of the bundle.
+        scoring: of the graph.
+        backend: what to check.
+    """
+    images, expected = golden["images"], golden["scores"].astype(np.float64)
+    if not len(expected) or len(images) != len(expected):
+        raise ValueError(f"{len(images)} images and {len(expected)} scores")
+    chain = HostChain(backend, settings, scoring)
+    scores = np.array([chain.score_prepared(image).score for image in images])
+    return float(np.max(np.abs(scores - expected)) / max(float(np.max(np.abs(expected))), 1e-12))
+
+
+def tolerance(model: Model) -> float:
+    """The model's ``golden_tolerance``, stated by the gate that measured it, else :data:`TOLERANCE`."""
+    stated = model.report.get("golden_tolerance")
+    return float(stated) if isinstance(stated, (int, float)) and 0 < stated < 1 else TOLERANCE

@@ -1,0 +1,1 @@
+"""The executor that keeps a frame on the GPU."""

@@ -1,0 +1,81 @@
+"""The heat map over a frame, drawn on the GPU: for people, never on the way to a verdict."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeirf.errors import BackendError
+from edgeirf.runtime.cuda.buffers import DeviceBuffer
+from edgeirf.runtime.cuda.context import CudaContext
+from edgeirf.runtime.cuda.modules import Kernels
+from edgeirf.runtime.executors.gpu.recording import Recording
+from edgeirf.runtime.executors.gpu.slot import Slot
+from edgeirf.runtime.kernels import plan_overlay
+
+FORMATS = ("bgr8", "rgb8", "gray8")
+"""What the kernel draws on; other frames are drawn on by the host."""
+
+
+class HeatKernel:
+    """The overlay kernel with its buffers, made when first asked for. The context must be current for every method."""
+
+    def __init__(self, context: CudaContext, kernels: Kernels) -> None:
+        self._context, self._kernels = context, kernels
+        self._buffers: dict[str, DeviceBuffer] = {}
+
+    def draw(self, slot: Slot, map_size: tuple[int, int], threshold: float, stream: Any) -> NDArray[np.uint8] | None:
+        """The window of the slot's frame, ``(h, w, 3)`` BGR, under its map; waits for it.
+
+        Args:
+            slot: its map must be written.
+            map_size: ``(height, width)``.
+            threshold: the pixel threshold.
+            stream: to queue on.
+
+        Returns:
+            None for frames that the kernel does not draw on, and where there is no compiler or memory for it: a
+            picture that the host can draw as well must not stop the line.
+        """
+        if slot.recording is None or slot.recording.geometry.pixel_format not in FORMATS:
+            return None
+        try:
+            return self._draw(slot.recording, slot.map.address, map_size, threshold, stream)
+        except (BackendError, self._context.driver.MemoryError):
+            return None
+
+    def _draw(
+        self, recording: Recording, scored_map: int, map_size: tuple[int, int], threshold: float, stream: Any
+    ) -> NDArray[np.uint8]:
+        geometry = recording.geometry
+        plan = plan_overlay(
+            geometry.size, geometry.pixel_format, geometry.inner, map_size, threshold, pitch=geometry.pitch
+        )
+        self._kernels.load(self._context, (plan.file,))
+        if "colours" not in self._buffers:
+            self._reserve("colours", plan.buffers["colours"]).write(plan.constants["colours"], stream)
+        output = self._reserve("output", plan.buffers["output"])
+        plan.args["frame"], plan.args["map"] = recording.frame.address, scored_map
+        plan.args["colours"], plan.args["output"] = self._buffers["colours"].address, output.address
+        self._kernels.launch(plan, stream)
+        stream.synchronize()
+        height, width = geometry.size
+        picture = np.empty((height, plan.buffers["output"] // height), np.uint8)
+        output.read(picture)
+        return picture[:, : 3 * width].reshape(height, width, 3)
+
+    def _reserve(self, name: str, size: int) -> DeviceBuffer:
+        if name in self._buffers and self._buffers[name].size < size:
+            self._buffers.pop(name).free()
+        if name not in self._buffers:
+            self._buffers[name] = DeviceBuffer(self._context, size)
+        return self._buffers[name]
+
+    def free(self) -> None:
+        """Gives the buffers back; what the driver refuses goes with the context."""
+        while self._buffers:
+            with suppress(Exception):
+                self._buffers.popitem()[1].free()

@@ -1,0 +1,135 @@
+"""A frame's whole work, for frames of one shape: queued piece by piece, or captured and replayed as a CUDA graph."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from edgeirf.errors import BackendError
+from edgeirf.runtime.cuda.buffers import SharedBuffer
+from edgeirf.runtime.cuda.errors import CudaError
+from edgeirf.runtime.cuda.graph import CudaGraph
+from edgeirf.runtime.cuda.modules import Kernels
+from edgeirf.runtime.executors.gpu.frame_layout import Geometry
+from edgeirf.runtime.kernels import RECORD_BYTES, Launch
+
+log = logging.getLogger("edgeirf")
+
+STAGES = ("upload", "preprocess", "network", "postprocess", "download")
+"""What happens to a frame on the GPU, in this order."""
+
+
+class Engine(Protocol):
+    """What runs the network between the two kernels: TensorRT, or a stand-in in tests."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """``(T, 3, H, W)``, float32."""
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """``(T, C, h, w)``, float32."""
+
+    def bind(self, input_address: int, output_address: int) -> None:
+        """Sets the device addresses of the input and the output."""
+
+    def enqueue(self, stream: int) -> None:
+        """Queues one run on the stream with this handle; after one plain run it may be captured in a CUDA graph.
+
+        Raises:
+            BackendError: it did not start.
+        """
+
+
+@dataclass
+class Recording:
+    """The work of one slot for frames of one geometry. The context must be current for every method.
+
+    Attributes:
+        geometry: of the frames it is for.
+        frame, result: what goes up and what comes down.
+        preprocess, postprocess: launches with every address filled in.
+        network: addresses of the network's input and output.
+        view: the values to upload, ``(rows, width, channels)`` in page-locked memory.
+        graphs: all stages with and without the upload, once captured; None where that was refused.
+    """
+
+    geometry: Geometry
+    kernels: Kernels
+    engine: Engine
+    frame: SharedBuffer
+    result: SharedBuffer
+    preprocess: Launch
+    postprocess: Launch
+    network: tuple[int, int]
+    graphs: dict[bool, CudaGraph | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.view = self.geometry.view(self.frame.host)
+
+    def run(self, stage: str, stream: Any) -> None:
+        """Queues one of :data:`STAGES`."""
+        if stage == "upload":
+            self.frame.upload(stream, self.geometry.nbytes)
+        elif stage == "preprocess":
+            self.kernels.launch(self.preprocess, stream)
+        elif stage == "network":
+            self.engine.bind(*self.network)
+            self.engine.enqueue(int(stream.handle))
+        elif stage == "postprocess":
+            self.kernels.launch(self.postprocess, stream)
+        else:
+            self.result.download(stream, RECORD_BYTES)
+
+    def run_all(self, stream: Any, upload: bool = True) -> None:
+        """Queues all stages, the first one only where asked for."""
+        for stage in STAGES[0 if upload else 1 :]:
+            self.run(stage, stream)
+
+    def capture(self, stream: Any) -> None:
+        """Captures all stages as graphs, with and without the upload, so that no frame has to wait for that."""
+        for upload in {self.frame.copies, False}:
+            self._graph(stream, upload)
+
+    def launch(self, stream: Any, upload: bool) -> None:
+        """Queues all stages with one call; one by one where the driver or the engine refused the capture."""
+        graph = self._graph(stream, upload and self.frame.copies)
+        if graph is not None:
+            graph.launch(stream)
+        else:
+            self.run_all(stream, upload)
+
+    def replay(self, stream: Any) -> None:
+        """Queues the stages again for the frame that is there; captures nothing."""
+        graph = next((graph for graph in self.graphs.values() if graph is not None), None)
+        if graph is not None:
+            graph.launch(stream)
+        else:
+            self.run_all(stream, upload=False)
+
+    def _graph(self, stream: Any, upload: bool) -> CudaGraph | None:
+        if upload not in self.graphs:
+            self.graphs[upload] = None
+            try:
+                self.graphs[upload] = CudaGraph(stream, lambda: self.run_all(stream, upload))
+            except (CudaError, BackendError) as error:  # of a lost GPU the next call says so too
+                log.warning("no CUDA graph, so each frame costs some more calls: %s", error)
+        return self.graphs[upload]
+
+    def write_map(self, stream: Any) -> None:
+        """Queues the post-processing once more, this time with the map, for the frame whose field is still there."""
+        self.postprocess.args["write_map"] = 1
+        try:
+            self.kernels.launch(self.postprocess, stream)
+        finally:
+            self.postprocess.args["write_map"] = 0
+
+    def free(self) -> None:
+        """Destroys the graphs; the buffers are the slot's."""
+        while self.graphs:
+            with suppress(Exception):  # what the driver refuses to destroy goes with the context
+                graph = self.graphs.popitem()[1]
+                if graph is not None:
+                    graph.free()

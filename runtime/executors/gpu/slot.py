@@ -1,0 +1,117 @@
+"""One frame in flight: the memory that is its own."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeirf.runtime.cuda.buffers import DeviceBuffer, SharedBuffer
+from edgeirf.runtime.cuda.context import CudaContext
+from edgeirf.runtime.cuda.modules import Kernels
+from edgeirf.runtime.executors.gpu.frame_layout import Geometry
+from edgeirf.runtime.executors.gpu.recording import Engine, Recording
+from edgeirf.runtime.kernels import RESULT, Launch
+
+GetMap = Callable[[], NDArray[np.float32]]
+
+
+class Slot:
+    """Buffers and recording of one frame. The context must be current for every method.
+
+    The network's input, the tables and the workspace are shared: all computing is on one stream, frame after frame.
+    What outlives the computing is the slot's own: the bytes that are uploaded while another frame computes, and the
+    field, map and result that are looked at while the next frame computes.
+
+    Attributes:
+        recording: the work, for the geometry of the last frame.
+        generation: counts the frames this slot has seen; a map belongs to one.
+        sequence: the kernel's count of launches when the frame in flight is done.
+        latest: the map of the last frame, while anybody holds it.
+    """
+
+    def __init__(self, context: CudaContext, post: Launch) -> None:
+        self._context = context
+        self._fixed: list[DeviceBuffer | SharedBuffer] = []
+        self._frame: SharedBuffer | None = None
+        self.recording: Recording | None = None
+        self.generation = 0
+        self.sequence = 0
+        self.latest: weakref.ref[Any] | None = None
+        try:
+            self.field = DeviceBuffer(context, post.buffers["field"])
+            self._fixed.append(self.field)
+            self.map = DeviceBuffer(context, post.buffers["map"])
+            self._fixed.append(self.map)
+            self.result = SharedBuffer(context, RESULT.itemsize)
+            self._fixed.append(self.result)
+            self.uploaded, self.done = context.driver.Event(), context.driver.Event()
+        except Exception:
+            self.free()
+            raise
+
+    def recorded(self, geometry: Geometry) -> Recording | None:
+        """The recording, where it is for frames of this geometry."""
+        return self.recording if self.recording is not None and self.recording.geometry == geometry else None
+
+    def configure(
+        self,
+        geometry: Geometry,
+        kernels: Kernels,
+        engine: Engine,
+        plans: tuple[Launch, Launch],
+        shared: dict[str, int],
+    ) -> Recording:
+        """Makes the slot ready for frames of another geometry.
+
+        Args:
+            geometry: of the frames.
+            kernels, engine: what runs.
+            plans: launches of pre- and post-processing; they become the slot's.
+            shared: addresses of ``input``, ``tables`` and ``workspace``.
+        """
+        self._drop_recording()
+        frame = self._reserve(geometry.nbytes)
+        pre, post = plans
+        pre.args["frame"], pre.args["output"] = frame.address, shared["input"]
+        own = {"field": self.field.address, "map": self.map.address, "result": self.result.address}
+        for name, address in (own | {"tables": shared["tables"], "workspace": shared["workspace"]}).items():
+            post.args[name] = address
+        network = (shared["input"], self.field.address)
+        self.recording = Recording(geometry, kernels, engine, frame, self.result, pre, post, network)
+        return self.recording
+
+    def whole_result(self) -> bytes:
+        """All of the result, when its first 64 bytes say that there is more."""
+        if not self.result.copies:
+            return self.result.host.tobytes()
+        out = np.empty(RESULT.itemsize, np.uint8)
+        self.result.read(out)
+        return out.tobytes()
+
+    def _reserve(self, size: int) -> SharedBuffer:
+        if self._frame is not None and self._frame.host.nbytes < size:
+            frame, self._frame = self._frame, None
+            frame.free()
+        if self._frame is None:
+            self._frame = SharedBuffer(self._context, size)
+        return self._frame
+
+    def _drop_recording(self) -> None:
+        if self.recording is not None:
+            self.recording.free()
+        self.recording = None
+
+    def free(self) -> None:
+        """Gives everything back; what the driver refuses goes with the context."""
+        self._drop_recording()
+        for buffer in [*self._fixed, *([self._frame] if self._frame else [])]:
+            with suppress(Exception):
+                buffer.free()
+        self._fixed.clear()
+        self._frame = None
+        self.uploaded = self.done = None

@@ -1,0 +1,1 @@
+"""Frames and their pixels: files, formats, resizing, pre-processing."""

@@ -1,0 +1,1 @@
+"""The line: frames through the detector to the sinks."""

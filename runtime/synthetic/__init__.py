@@ -1,0 +1,1 @@
+"""Rendered parts: the conveyor of ``test://`` and the data set of the demo."""
