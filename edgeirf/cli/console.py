@@ -80,8 +80,12 @@ def parse_numbers(text: str, count: int, example: str, separator: str = ",") -> 
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """``256`` or ``256x384`` (height x width) to ``(height, width)``."""
-    numbers = parse_numbers(text, text.lower().count("x") + 1, "256 or 256x384", "x")
+    """``256`` or ``384x256`` (width x height) to ``(height, width)``.
+
+    Raises:
+        UsageError: the text is neither.
+    """
+    numbers = parse_numbers(text, text.lower().count("x") + 1, "256 or 384x256", "x")
     if len(numbers) > 2:
-        raise UsageError(f"{text!r} is not like 256 or 256x384")
-    return numbers[0], numbers[-1]
+        raise UsageError(f"{text!r} is not a size: write one number (256) or WIDTHxHEIGHT (384x256)")
+    return numbers[-1], numbers[0]
