@@ -27,7 +27,7 @@ from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.export.methods.graphs import InvadGraph, IrfGraph, invad_timesteps
 from edgeirf.export.onnx.trace import to_onnx
 from edgeirf.export.precision.candidates import PRECISIONS, Fp32, Made, Prover, calibrations
-from edgeirf.export.precision.quantisers.quantiser import QUANTISERS
+from edgeirf.export.precision.quantisers.choice import QUANTISERS
 from edgeirf.export.precision.validation import Pictures, calibration_pictures, gather
 from edgeirf.manifest import Manifest, Method, Model
 from edgeirf.runtime.executors.cpu import CpuExecutor

@@ -19,9 +19,10 @@ from edgeirf.calib.gate.gate import LIMITS, Comparison, Limits, Margins, compare
 from edgeirf.conformal import Calibration
 from edgeirf.export.onnx.passes.fold_gaussian import fold_gaussian, head_products
 from edgeirf.export.onnx.passes.fp16 import to_fp16
-from edgeirf.export.precision.products import layer_of, product_names
+from edgeirf.export.onnx.products import layer_of, product_names
+from edgeirf.export.precision.quantisers.choice import quantiser
 from edgeirf.export.precision.quantisers.own import Layout
-from edgeirf.export.precision.quantisers.quantiser import Quantiser, quantiser
+from edgeirf.export.precision.quantisers.quantiser import Quantiser
 from edgeirf.export.precision.sensitivity import sensitivities, without_gaps, worst_layers
 from edgeirf.export.precision.validation import Evidence, Pictures, batches_of, distinct
 from edgeirf.manifest import Family, Model

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeirf.export.precision.products import product_names
+from edgeirf.export.onnx.products import product_names
 from edgeirf.export.precision.quantisers.own import Ranges, to_int8
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 

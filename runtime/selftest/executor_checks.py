@@ -147,7 +147,7 @@ def raw_formats(subject: Subject) -> Figures:
         frame = subject.frames[-1]
         heat = inspect(gpu, frame).map.heat()
         area = crop(frame, gpu.settings)
-        scored_map = cv2.resize(inspect(host, frame).map.array(), area.shape[1::-1])
+        scored_map = cv2.resize(inspect(host, frame).map.array(), area.shape[1::-1]).astype(np.float32, copy=False)
         drawn = overlay(area, scored_map, gpu.limits.pixel_threshold)
         figures["heat"] = float(np.abs(heat.astype(int) - drawn).mean()) if heat is not None else None
     finally:

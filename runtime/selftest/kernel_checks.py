@@ -17,7 +17,12 @@ from edgeirf.runtime.kernels import SOURCES, Launch, plan_postprocess, plan_prep
 from edgeirf.runtime.selftest.outcome import Failed, Figures
 from edgeirf.settings import Preprocess, Scoring
 
-FRAMES = [((97, 131), 3, np.uint8), ((480, 640), 1, np.uint8), ((1944, 2592), 3, np.uint8), ((301, 203), 3, np.uint16)]
+FRAMES: list[tuple[tuple[int, int], int, type[np.uint8] | type[np.uint16]]] = [
+    ((97, 131), 3, np.uint8),
+    ((480, 640), 1, np.uint8),
+    ((1944, 2592), 3, np.uint8),
+    ((301, 203), 3, np.uint16),
+]
 FORMATS: dict[tuple[int, Any], Any] = {
     (3, np.uint8): "bgr8",
     (1, np.uint8): "gray8",

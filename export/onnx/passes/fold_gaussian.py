@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from edgeirf.calib.fitting.gaussian import Gaussian
-from edgeirf.export.precision.products import Structure, drop_unused_weights
+from edgeirf.export.onnx.products import Structure, drop_unused_weights
 
 _LINEAR = ("Add", "Transpose", "Reshape", "Identity", "Mul")
 

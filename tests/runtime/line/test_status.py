@@ -9,7 +9,7 @@ import pytest
 from edgeirf.runtime.line.stats import Stats
 from edgeirf.runtime.line.status import LiveStatus
 from edgeirf.runtime.sinks import Record
-from edgeirf.runtime.synthetic.conveyor import open_synthetic
+from edgeirf.runtime.sources.conveyor import open_synthetic
 from edgeirf.verdict import Verdict
 
 FAILED = Verdict(True, None, None, 4.0, status="error", error="cut\nshort", frame_id=3)

@@ -14,8 +14,8 @@ from edgeirf.calib.fitting.gaussian import Gaussian
 from edgeirf.calib.fitting.ranges import value_range
 from edgeirf.export.onnx.passes.fold_gaussian import fold_gaussian, head_products
 from edgeirf.export.onnx.passes.fp16 import to_fp16
+from edgeirf.export.onnx.products import layer_of, product_names
 from edgeirf.export.onnx.trace import to_onnx
-from edgeirf.export.precision.products import layer_of, product_names
 from edgeirf.export.precision.quantisers.observe import observe
 from edgeirf.export.precision.quantisers.own import Layout, quantise_weight, scale_of, to_int8
 from edgeirf.export.precision.sensitivity import sensitivities, without_gaps, worst_layers
