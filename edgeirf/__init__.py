@@ -1,10 +1,10 @@
 """edgeirf: a folder of good parts becomes a verdict on the line.
 
-    import edgeirf
+import edgeirf
 
-    with edgeirf.load("bottle.irf") as detector:
-        inspection = detector(frame)  # uint8 (H, W, 3) BGR or (H, W)
-        inspection.reject, inspection.score, inspection.p_value, inspection.regions
+with edgeirf.load("bottle.irf") as detector:
+    inspection = detector(frame)  # uint8 (H, W, 3) BGR or (H, W)
+    inspection.reject, inspection.score, inspection.p_value, inspection.regions
 """
 
 from __future__ import annotations

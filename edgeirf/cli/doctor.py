@@ -20,7 +20,7 @@ COLORS = {"ok": typer.colors.GREEN, "note": None, "warn": typer.colors.YELLOW, "
 
 
 def main(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """Look at this machine: libraries, GPU, Jetson, cache, cameras."""
+    """Examine this machine: libraries, GPU, Jetson, cache, cameras."""
     from edgeirf.runtime.doctor import examine
 
     examination = examine()

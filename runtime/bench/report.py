@@ -1,4 +1,4 @@
-"""What was measured, as JSON and as lines for a terminal."""
+"""The figures of a measurement, as JSON and as lines for a terminal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STAGES = ("capture", *VERDICT_STAGES)
 def to_json(bundle: Bundle, work: Workload, measured: list[Measurement]) -> dict[str, Any]:
     """Plain JSON values.
 
-    ``backends`` (steady arrivals) and ``triggered`` map back end to precision to stage to p50_ms, p95_ms, p99_ms,
+    ``backends`` (steady arrivals) and ``triggered`` map device to precision to stage to p50_ms, p95_ms, p99_ms,
     p999_ms, max_ms; ``runs`` has what belongs to a run as a whole.
     """
     height, width = frame_size(work.frames[0], work.pixel_format)

@@ -1,6 +1,6 @@
 """``edgeirf doctor``: what this machine has, what is missing, and the one command that installs or repairs it.
 
-It changes nothing. Tables of made-up Jetsons, desktops and containers test it; it has not run on a real Jetson.
+It changes nothing. Its tests describe Jetsons, desktops and containers in tables; it has not run on a real Jetson.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ PROBES: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def main(what: str) -> None:
-    """Prints the answer; whatever goes wrong is an answer too."""
+    """Prints the answer; an error is an answer too."""
     try:
         answer = PROBES[what]()
     except EdgeirfError as error:

@@ -1,4 +1,4 @@
-"""Where verdicts go."""
+"""Sinks remember: where verdicts and pictures are kept or shown."""
 
 from edgeirf.runtime.sinks.sink import Need, Record, Sink
 

@@ -14,7 +14,7 @@ class JsonLines(Sink):
     """Writes one JSON object a line and flushes it before the next frame, so that no crash loses a verdict.
 
     Args:
-        path: the file, which is replaced; ``-`` for standard output.
+        path: the file; an existing file is replaced; ``-`` is standard output.
 
     Raises:
         EdgeirfError: the file cannot be opened.

@@ -1,4 +1,4 @@
-"""Pictures of what was rejected."""
+"""Saves pictures of rejected parts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ QUEUE = 8
 class RejectSaver(Sink):
     """Saves for each reject the frame (``NAME.png``) and the heat map over it (``NAME_overlay.jpg``).
 
-    The frame is saved as it is, but for Bayer and NV12, which are saved in the colours that were inspected.
+    The frame is saved unchanged; Bayer and NV12 frames are saved in the colours that were inspected.
 
     A thread draws, encodes and writes. A frame that was not inspected has no heat map; a frame that could not be read
     is not saved.

@@ -56,7 +56,7 @@ class EngineKey:
 
     @property
     def family(self) -> str:
-        """What the files of one graph's engines begin with, whatever they were built on."""
+        """The prefix of the files of one graph's engines, on every GPU."""
         return f"{self.bundle[:16]}-{_digest({'model': self.model})[:8]}-"
 
     def difference(self, found: EngineKey) -> str:
@@ -130,7 +130,7 @@ class EngineCache:
         _forget(self.folder / key.file)
 
     def timing(self, key: EngineKey) -> bytes:
-        """The timing cache of the last build with this TensorRT on this GPU, of whatever network; may be empty."""
+        """The timing cache of the last build with this TensorRT on this GPU, of any network; may be empty."""
         try:
             return sealed.read(self.folder / _timing_file(key))[1]
         except (OSError, EdgeirfError):

@@ -19,9 +19,9 @@ from edgeirf.runtime.kernels import RESULT, Launch
 class Slot:
     """Buffers and recording of one frame. The context must be current for every method.
 
-    The network's input, the tables and the workspace are shared: all computing is on one stream, frame after frame.
-    What outlives the computing is the slot's own: the bytes that are uploaded while another frame computes, and the
-    field, map and result that are looked at while the next frame computes.
+    The slots share the network's input, the tables and the workspace, because one stream computes frame after frame.
+    Each slot has its own frame bytes, which are uploaded while another frame computes, and its own field, map and
+    result, which are read while the next frame computes.
 
     Attributes:
         recording: the work, for the geometry of the last frame.
@@ -105,7 +105,7 @@ class Slot:
         self.recording = None
 
     def free(self) -> None:
-        """Gives everything back; what the driver refuses goes with the context."""
+        """Frees everything; what the driver refuses is freed with the context."""
         self._drop_recording()
         self.flight = None
         for buffer in [*self._fixed, *([self._frame] if self._frame else [])]:
