@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import doctest
 import json
 import pickle
+import sys
 from dataclasses import replace
 
 import pytest
@@ -49,6 +51,10 @@ def test_json() -> None:
     assert said["latency_ms"] == {"upload": 0.0, "inference": 3.0, "total": 3.0}
     assert "error" not in said
     assert replace(VERDICT, status="error", error="torn").to_json()["error"] == "torn"
+
+
+def test_the_example_of_the_docstring_runs() -> None:
+    assert doctest.testmod(sys.modules[Verdict.__module__]).failed == 0
 
 
 def test_the_stages_of_the_example_are_in_the_vocabulary() -> None:

@@ -13,6 +13,7 @@ import pytest
 from edgeirf import bundle as bundles
 from edgeirf.bundle import Bundle
 from edgeirf.errors import UsageError
+from edgeirf.runtime.executors import select
 from edgeirf.runtime.executors.select import ALL, Candidate, Request, Support, ThisMachine, explain, open_executor
 
 
@@ -87,8 +88,9 @@ def test_what_is_explained_is_what_is_opened(mixed: Bundle, precision: str | Non
 
 
 def test_all_is_no_device_to_open(mixed: Bundle) -> None:
-    for device in (ALL, "tpu"):
-        with pytest.raises(UsageError, match="unknown device"):
+    for device in (ALL, "gpu"):
+        message = f"unknown device '{device}': choose one of auto, cpu, cuda, tensorrt"
+        with pytest.raises(UsageError, match=message):
             open_executor(mixed, Request("part", 0.01, device))
 
 
@@ -102,3 +104,11 @@ def test_looking_at_a_machine_loads_no_library() -> None:
     code = "import sys, edgeirf.runtime.doctor; print(*{'cv2', 'onnxruntime', 'pycuda', 'tensorrt'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"
+
+
+@pytest.mark.parametrize("nodes", [("nvidiactl",), ("nvmap", "nvhost-ctrl-gpu"), ("dxg",), ()])
+def test_a_gpu_is_seen_by_its_device_nodes(tmp_path: Path, nodes: tuple[str, ...]) -> None:
+    (tmp_path / "dev").mkdir()
+    for node in nodes:
+        (tmp_path / "dev" / node).touch()
+    assert select.gpu_present(tmp_path) is bool(nodes)

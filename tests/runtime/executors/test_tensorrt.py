@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -286,37 +285,6 @@ def test_auto_runs_a_precision_only_onnx_runtime_has(installed: Any, many: Bundl
     assert open_model(other, "auto").key == "fp16"
     with pytest.raises(UsageError, match="has no int8 for tensorrt"):
         open_model(other, "tensorrt", "int8")
-
-
-@pytest.mark.parametrize("nodes", [("nvidiactl",), ("nvmap", "nvhost-ctrl-gpu"), ("dxg",), ()])
-def test_a_gpu_is_seen_by_its_device_nodes(tmp_path: Path, nodes: tuple[str, ...]) -> None:
-    (tmp_path / "dev").mkdir()
-    for node in nodes:
-        (tmp_path / "dev" / node).touch()
-    assert select.gpu_present(tmp_path) is bool(nodes)
-
-
-def test_an_unknown_device(many: Bundle) -> None:
-    with pytest.raises(UsageError, match="unknown device 'gpu': choose one of auto, cpu, cuda, tensorrt"):
-        open_model(many, "gpu")
-
-
-def test_cuda_without_onnxruntime_gpu(many: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgeirf.runtime.executors import onnxruntime as ort
-
-    monkeypatch.setattr(ort.onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    with pytest.raises(BackendError, match="no CUDAExecutionProvider: pip install onnxruntime-gpu"):
-        open_model(many, "cuda")
-
-
-def test_onnx_runtime_that_falls_back_without_a_word(many: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgeirf.runtime.executors import onnxruntime as ort
-
-    monkeypatch.setattr(ort.onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    session = SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"])
-    monkeypatch.setattr(ort.onnxruntime, "InferenceSession", lambda *_, **__: session)
-    with pytest.raises(BackendError, match="could not start its CUDAExecutionProvider"):
-        open_model(many, "cuda")
 
 
 def test_engines_built_at_export_are_there_at_the_first_start(
