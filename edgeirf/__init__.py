@@ -1,9 +1,10 @@
 """edgeirf: a folder of good parts becomes a verdict on the line.
 
->>> import edgeirf
->>> detector = edgeirf.load("bottle.irf")
->>> verdict = detector(frame)  # uint8 (H, W, 3) BGR or (H, W)
->>> verdict.reject, verdict.score, verdict.p_value, verdict.regions
+import edgeirf
+
+with edgeirf.load("bottle.irf") as detector:
+    inspection = detector(frame)  # uint8 (H, W, 3) BGR or (H, W)
+    inspection.reject, inspection.score, inspection.p_value, inspection.regions
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from edgeirf.verdict import Region, Verdict
 
 if TYPE_CHECKING:
     from edgeirf.runtime.detector import Detector, load
+    from edgeirf.runtime.inspection import Inspection
 
 __version__ = "0.1.0"
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Detector",
     "EdgeirfError",
     "FrameError",
+    "Inspection",
     "Region",
     "SourceError",
     "UsageError",
@@ -34,9 +37,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # The runtime brings OpenCV and ONNX Runtime: loaded when first used, so that `edgeirf --help` is quick.
+    # The runtime imports OpenCV and ONNX Runtime: loaded at the first use, so that `edgeirf --help` is quick.
     if name in ("Detector", "load"):
         from edgeirf.runtime import detector
 
         return getattr(detector, name)
+    if name == "Inspection":
+        from edgeirf.runtime.inspection import Inspection
+
+        return Inspection
     raise AttributeError(f"module 'edgeirf' has no attribute {name!r}")

@@ -18,17 +18,18 @@ from edgeirf.calib.fitting.ranges import Method
 from edgeirf.calib.gate.gate import LIMITS, Comparison, Limits, Margins, compare, findings, refusal
 from edgeirf.conformal import Calibration
 from edgeirf.export.methods.fit import Fitted, HeldOutFields, fit, noise_moments
+from edgeirf.export.onnx.head import density_nodes, head_products
 from edgeirf.export.onnx.passes.fp16 import to_fp16
-from edgeirf.export.precision.head import density_nodes, head_products
-from edgeirf.export.precision.products import layer_of, product_names
+from edgeirf.export.onnx.products import layer_of, product_names
+from edgeirf.export.precision.quantisers.choice import quantiser
 from edgeirf.export.precision.quantisers.own import Layout
-from edgeirf.export.precision.quantisers.quantiser import Quantiser, quantiser
+from edgeirf.export.precision.quantisers.quantiser import Quantiser
 from edgeirf.export.precision.sensitivity import sensitivities, without_gaps, worst_layers
 from edgeirf.export.precision.validation import Evidence, Pictures, batches_of, distinct
 from edgeirf.manifest import Family, Model
 from edgeirf.runtime.executors import golden
-from edgeirf.runtime.executors.chain import HostChain
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.settings import Preprocess, Scoring
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -126,8 +127,8 @@ class Prover:
 
     def __init__(self, fp32: Fp32, evidence: Evidence, rate: float, tell: Tell = lambda stage: None) -> None:
         self.fp32, self.evidence, self.rate, self.tell = fp32, evidence, rate, tell
-        chain = HostChain(OnnxRuntimeBackend(fp32.graph), fp32.settings, fp32.scoring)
-        self.reference = self._scores(chain, fp32.fitted)
+        executor = CpuExecutor(OnnxRuntimeNetwork(fp32.graph), fp32.settings, fp32.scoring)
+        self.reference = self._scores(executor, fp32.fitted)
 
     def fp16(self) -> Made:
         """The FP16 graph."""
@@ -194,7 +195,7 @@ class Prover:
         noise weighs these directions down.
         """
         fp32 = self.fp32
-        alone = OnnxRuntimeBackend(convert(fp32.whitened), fuse_int8=fuse_int8)
+        alone = OnnxRuntimeNetwork(convert(fp32.whitened), fuse_int8=fuse_int8)
         before = fp32.fitted.scales[0].gaussian
         rounded = [before.unwhiten(alone.run(b)) for b in batches_of(self.evidence.held_out, fp32.settings)]
         noise = noise_moments(fp32.fields.clean, rounded, list(fp32.moments))
@@ -202,14 +203,14 @@ class Prover:
         fields = HeldOutFields(rounded, [v + d for v, d in zip(fp32.fields.varied, changed, strict=True)])
         fitted = fit(fp32.moments, fields, fp32.kind, fp32.scoring, fp32.settings, noise)
         graph = convert(fp32.build(fitted.scales))
-        backend = OnnxRuntimeBackend(graph, fuse_int8=fuse_int8)
-        scores = self._scores(HostChain(backend, fp32.settings, fp32.scoring), fitted)
+        backend = OnnxRuntimeNetwork(graph, fuse_int8=fuse_int8)
+        scores = self._scores(CpuExecutor(backend, fp32.settings, fp32.scoring), fitted)
         error = golden.error(fp32.golden, fp32.settings, fp32.scoring, backend)
         return _Candidate(graph, scores.calibration, self._compare(scores, limits), error)
 
-    def _scores(self, chain: HostChain, fitted: Fitted) -> _Scores:
+    def _scores(self, executor: CpuExecutor, fitted: Fitted) -> _Scores:
         def scores(pictures: Pictures) -> dict[str, Floats]:
-            return {name: np.array([chain.score_prepared(p).score for p in group]) for name, group in pictures.items()}
+            return {name: np.array([executor.score_pixels(p).score for p in group]) for name, group in pictures.items()}
 
         evidence = self.evidence
         calibration = calibrations(evidence.held_out, fitted)

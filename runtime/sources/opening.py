@@ -10,12 +10,12 @@ import cv2
 
 from edgeirf.errors import SourceError, UsageError
 from edgeirf.runtime.imaging.images import is_image
+from edgeirf.runtime.sources.conveyor import open_synthetic
 from edgeirf.runtime.sources.files import ImageFiles, open_folder, open_glob
 from edgeirf.runtime.sources.frame import Source
 from edgeirf.runtime.sources.live import LiveSource
 from edgeirf.runtime.sources.raw import CAPS, FOURCC, Declared, RawCapture
 from edgeirf.runtime.sources.video import VideoFile
-from edgeirf.runtime.synthetic.conveyor import open_synthetic
 from edgeirf.settings import PixelFormat
 
 GRAMMAR = (

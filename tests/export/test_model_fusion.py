@@ -13,9 +13,9 @@ from edgeirf.errors import BackendError
 from edgeirf.export.methods.density import Density
 from edgeirf.export.methods.graph import BundleGraph
 from edgeirf.export.methods.irf import Irf
+from edgeirf.export.onnx.head import DENSITY
 from edgeirf.export.onnx.passes.fp16 import to_fp16
 from edgeirf.export.onnx.trace import to_onnx
-from edgeirf.export.precision.head import DENSITY
 from edgeirf.export.precision.quantisers.quantiser import OwnQuantiser
 from edgeirf.runtime.tensorrt import library
 from edgeirf.runtime.tensorrt.builder import EngineSpec, build

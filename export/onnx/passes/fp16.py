@@ -8,7 +8,7 @@ import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from edgeirf.export.precision.head import density_nodes
+from edgeirf.export.onnx.head import density_nodes
 
 FP32_ISLANDS = ["LayerNormalization", "Softmax", "ReduceMean", "ReduceSum", "ReduceL2"]
 """Sums over many values: of squares they pass 65504, of probabilities they lose the small ones."""

@@ -11,14 +11,14 @@ from onnx import numpy_helper
 from torch import nn
 
 from edgeirf.calib.fitting.ranges import value_range
+from edgeirf.export.onnx.head import head_products
 from edgeirf.export.onnx.passes.fp16 import to_fp16
+from edgeirf.export.onnx.products import layer_of, product_names
 from edgeirf.export.onnx.trace import to_onnx
-from edgeirf.export.precision.head import head_products
-from edgeirf.export.precision.products import layer_of, product_names
 from edgeirf.export.precision.quantisers.observe import observe
 from edgeirf.export.precision.quantisers.own import Layout, quantise_weight, scale_of, to_int8
 from edgeirf.export.precision.sensitivity import sensitivities, without_gaps, worst_layers
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 
 LAYOUTS: tuple[Layout, ...] = ("tensorrt", "onnxruntime")
 
@@ -61,7 +61,7 @@ def ranges(graph: bytes, batches: list[NDArray[np.float32]]) -> dict[str, tuple[
 
 
 def error(graph: bytes, other: bytes, batches: list[NDArray[np.float32]], **options: bool) -> float:
-    first, second = OnnxRuntimeBackend(graph, 1), OnnxRuntimeBackend(other, 1, **options)
+    first, second = OnnxRuntimeNetwork(graph, 1), OnnxRuntimeNetwork(other, 1, **options)
     fields = [(first.run(batch), second.run(batch)) for batch in batches]
     return float(np.mean([np.abs(a - b).mean() / np.abs(a).mean() for a, b in fields]))
 

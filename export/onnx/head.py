@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-from edgeirf.export.precision.products import Structure
+from edgeirf.export.onnx.products import Structure
 
 DENSITY = "/density/"
 """How the names of the density's nodes begin."""
