@@ -63,7 +63,8 @@ def pool(field: NDArray[np.float32], window: int) -> NDArray[np.float64]:
     if window == 1:
         return field.astype(np.float64)
     if window == WHOLE:
-        return field.mean((-2, -1), dtype=np.float64, keepdims=True)
+        means: Floats = field.mean((-2, -1), dtype=np.float64, keepdims=True)
+        return means
     padded = np.zeros((*field.shape[:-2], field.shape[-2] + 1, field.shape[-1] + 1))
     padded[..., 1:, 1:] = field.astype(np.float64).cumsum(-2).cumsum(-1)
     k = window
@@ -103,7 +104,8 @@ def fit_scales(
 def distances(field: NDArray[np.float32], scale: Scale) -> Floats:
     """d_w of every window, ``(N, C, h, w)`` to ``(N, h', w')``."""
     centred = np.moveaxis(pool(field, scale.window), -3, -1) - scale.gaussian.mean
-    return 0.5 * np.square(centred @ scale.gaussian.whitener.T).sum(-1)
+    squares: Floats = np.square(centred @ scale.gaussian.whitener.T).sum(-1)
+    return 0.5 * squares
 
 
 def to_nats(scales: Sequence[Scale], largest: Sequence[Floats]) -> tuple[Scale, ...]:
