@@ -25,7 +25,7 @@ from edgeirf.calib.reports.model_page import model_page
 from edgeirf.conformal import check_rate
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.export.methods.density import Density
-from edgeirf.export.methods.fit import HeldOutFields, field_of, fit, training_moments
+from edgeirf.export.methods.fit import HeldOutFields, TrainingFields, field_of, fit
 from edgeirf.export.methods.graph import BundleGraph
 from edgeirf.export.methods.invad import Invad, invad_timesteps
 from edgeirf.export.methods.irf import Irf
@@ -145,12 +145,12 @@ def export(
 
     progress("residual field of the training parts")
     raw = _field(net, timesteps, options.method)
-    moments = training_moments(raw, extractor, load_features(run, extractor.channels, extractor.grid))
+    training = TrainingFields(raw, extractor, load_features(run, extractor.channels, extractor.grid))
     progress("residual field of the held-out parts")
     image_to_field = BundleGraph(extractor, raw)
     varied = [picture for part in held_out.values() for picture in part.varied]
     fields = HeldOutFields(*([_run(image_to_field, p, settings) for p in group] for group in (everything, varied)))
-    fitted = fit(moments, fields, options.gaussian, scoring, settings)
+    fitted = fit(training, fields, options.gaussian, scoring, settings)
 
     progress("folding and tracing")
 
@@ -181,7 +181,7 @@ def export(
         settings=settings,
         scoring=scoring,
         kind=options.gaussian,
-        moments=moments,
+        training=training,
         fields=fields,
         fitted=fitted,
         golden=golden_member,

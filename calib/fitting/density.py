@@ -4,7 +4,10 @@ The field r is pooled over windows of w x w grid positions, from single position
 a larger region, or in the part as a whole, is faint at every position and plain in the mean (Rippel et al., arXiv
 2005.14140; PUAD, arXiv 2402.15143). For each window size w, good parts have one Gaussian:
 
-    d_w(W) = |Sigma_w^-1/2 (mean of r over W - mu_w)|^2 / 2
+    d_w(W) = |Sigma_w^-1/2 (mean of r over W - mu_w)|^2 / (2 profile_w(W))
+
+Parts lie roughly the same way, and some places of them vary more than others: an edge, a printed date. profile_w(W) is
+the mean distance of good parts at that place, relative to the mean of all places, smoothed and bounded.
 
 The densities of all sizes are brought to one unit, the nats of the smallest window. Over held-out good parts, the
 logarithm of the largest d_w of a part has mean m_w and standard deviation s_w; then
@@ -18,8 +21,8 @@ sum over w of the largest nats_w among the windows that cover it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,21 +37,26 @@ LEAST_SHRINKAGE = {WHOLE: 0.2}
 SHRINKAGE = 0.02
 """Least shrinkage of the other covariances."""
 
+SMALLEST_PROFILE, LARGEST_PROFILE = 0.5, 4.0
+"""Bounds: no place is so quiet that noise decides there, nor so busy that nothing is seen."""
+
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scale:
     """One window size.
 
     Attributes:
         window: side in grid positions; :data:`WHOLE` for the whole grid.
         gaussian: of the pooled field of good parts.
+        profile: ``(h', w')``: how much good parts vary at each place, relative to the mean; None is 1 everywhere.
         gain, power: nats = gain * d ** power.
     """
 
     window: int
     gaussian: Gaussian
+    profile: Floats | None = None
     gain: float = 1.0
     power: float = 1.0
 
@@ -105,7 +113,31 @@ def distances(field: NDArray[np.float32], scale: Scale) -> Floats:
     """d_w of every window, ``(N, C, h, w)`` to ``(N, h', w')``."""
     centred = np.moveaxis(pool(field, scale.window), -3, -1) - scale.gaussian.mean
     squares: Floats = np.square(centred @ scale.gaussian.whitener.T).sum(-1)
-    return 0.5 * squares
+    return 0.5 * squares if scale.profile is None else 0.5 * squares / scale.profile
+
+
+def with_profiles(scales: Sequence[Scale], fields: Iterable[NDArray[np.float32]]) -> tuple[Scale, ...]:
+    """Gives every scale its profile.
+
+    Args:
+        scales: fitted.
+        fields: of good parts and their variants, ``(N, C, h, w)`` each.
+    """
+    totals: list[Floats] = []
+    for field in fields:
+        sums = [distances(field, scale).sum(0) for scale in scales]
+        totals = [total + own for total, own in zip(totals, sums, strict=True)] if totals else sums
+    return tuple(replace(scale, profile=_profile(total)) for scale, total in zip(scales, totals, strict=True))
+
+
+def _profile(total: Floats) -> Floats | None:
+    """Smoothed over 3x3 places, in relation to the mean, bounded; None where there is one place."""
+    if total.size == 1:
+        return None
+    padded = np.pad(total, 1, mode="edge")
+    height, width = total.shape
+    smooth = sum(padded[i : i + height, j : j + width] for i in range(3) for j in range(3)) / 9
+    return np.clip(smooth / smooth.mean(), SMALLEST_PROFILE, LARGEST_PROFILE)
 
 
 def to_nats(scales: Sequence[Scale], largest: Sequence[Floats]) -> tuple[Scale, ...]:
@@ -121,5 +153,5 @@ def to_nats(scales: Sequence[Scale], largest: Sequence[Floats]) -> tuple[Scale, 
     found = []
     for scale, mean, spread in zip(scales, means, spreads, strict=True):
         power = spreads[0] / spread
-        found.append(Scale(scale.window, scale.gaussian, math.exp(means[0] - power * mean), power))
+        found.append(replace(scale, gain=math.exp(means[0] - power * mean), power=power))
     return tuple(found)

@@ -39,11 +39,14 @@ class _Scale(nn.Module):
     """One scale: pooled, whitened, squared, in nats, spread over the positions of each window."""
 
     grid: Tensor
+    sensitivity: Tensor
 
     def __init__(self, scale: Scale, base: Gaussian, grid: tuple[int, int]) -> None:
         super().__init__()
         self.register_buffer("grid", torch.zeros(1, 1, *grid))
         self.window, self.gain, self.power = scale.window, scale.gain, scale.power
+        quiet = torch.ones(1) if scale.profile is None else torch.from_numpy(1 / scale.profile)[None, None]
+        self.register_buffer("sensitivity", 0.5 * quiet.float())
         self.white: nn.Conv2d | None = None
         if scale.window != 1:
             own = scale.gaussian.after(base)
@@ -54,7 +57,7 @@ class _Scale(nn.Module):
 
     def forward(self, field: Tensor) -> Tensor:
         """``(N, C, h, w)`` to nats ``(N, 1, h, w)``."""
-        nats = 0.5 * torch.square(self._white(field)).sum(1, keepdim=True)
+        nats = self.sensitivity * torch.square(self._white(field)).sum(1, keepdim=True)
         if self.power != 1.0 or self.gain != 1.0:
             nats = self.gain * torch.pow(nats, self.power)
         if self.window == WHOLE:

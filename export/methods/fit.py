@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -19,6 +19,7 @@ from edgeirf.calib.fitting.density import (
     pooled_moments,
     to_nats,
     windows_for,
+    with_profiles,
 )
 from edgeirf.calib.fitting.gaussian import Fit, Moments
 from edgeirf.export.methods.density import Density
@@ -53,17 +54,24 @@ class Fitted:
     peaks: list[float]
 
 
-def training_moments(field: nn.Module, extractor: FeatureExtractor, features: Tensor) -> dict[int, Moments]:
-    """Moments of the raw field of the training parts and their variants, for each window size.
+class TrainingFields:
+    """Raw fields of the training parts and their variants, computed anew each time they are walked through.
 
     Args:
         field: the method, features to raw field.
         extractor: knows the features' mean and standard deviation.
         features: phi, ``(n, C, h, w)``.
     """
-    windows = windows_for(extractor.grid)
-    fields = (field_of(field, extractor.standardise(part.float())) for part in features.split(CHUNK))
-    return reduce(added, (pooled_moments(each, windows) for each in fields))
+
+    def __init__(self, field: nn.Module, extractor: FeatureExtractor, features: Tensor) -> None:
+        self._field, self._extractor, self._features = field, extractor, features
+        windows = windows_for(extractor.grid)
+        self.moments: dict[int, Moments] = reduce(added, (pooled_moments(each, windows) for each in self))
+
+    def __iter__(self) -> Iterator[Field]:
+        """Chunks ``(N, C, h, w)``."""
+        for part in self._features.split(CHUNK):
+            yield field_of(self._field, self._extractor.standardise(part.float()))
 
 
 def field_of(module: nn.Module, x: Tensor) -> Field:
@@ -74,7 +82,7 @@ def field_of(module: nn.Module, x: Tensor) -> Field:
 
 
 def fit(
-    moments: Mapping[int, Moments],
+    training: TrainingFields,
     held_out: HeldOutFields,
     kind: Fit,
     scoring: Scoring,
@@ -84,14 +92,14 @@ def fit(
     """Fits the density and scores the held-out parts, which have no part in the Gaussians.
 
     Args:
-        moments: of the training parts.
+        training: fields of the training parts.
         held_out: raw fields.
         kind: of Gaussian.
         scoring: how the field becomes a score.
         settings: size and tiles of the network input.
         noise: of what a reduced precision adds to the field.
     """
-    scales = fit_scales(moments, kind, noise)
+    scales = with_profiles(fit_scales(training.moments, kind, noise), training)
     fields = [*held_out.clean, *held_out.varied]
     largest = [np.array([distances(field, scale).max() for field in fields]) for scale in scales]
     scales = to_nats(scales, largest)

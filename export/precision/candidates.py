@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from edgeirf.calib.evaluation.metrics import Floats
 from edgeirf.calib.fitting.density import Scale
-from edgeirf.calib.fitting.gaussian import Fit, Moments
+from edgeirf.calib.fitting.gaussian import Fit
 from edgeirf.calib.fitting.ranges import Method
 from edgeirf.calib.gate.gate import LIMITS, Comparison, Limits, Margins, compare, findings, refusal
 from edgeirf.conformal import Calibration
-from edgeirf.export.methods.fit import Fitted, HeldOutFields, fit, noise_moments
+from edgeirf.export.methods.fit import Fitted, HeldOutFields, TrainingFields, fit, noise_moments
 from edgeirf.export.onnx.head import density_nodes, head_products
 from edgeirf.export.onnx.passes.fp16 import to_fp16
 from edgeirf.export.onnx.products import layer_of, product_names
@@ -57,7 +57,7 @@ class Fp32:
         settings: camera frame to network input.
         scoring: field to score.
         kind: of Gaussian.
-        moments: of the raw field of the training parts.
+        training: raw fields of the training parts.
         fields: raw fields of the held-out parts.
         fitted: the density, and fair scores of the held-out parts, product by product.
         golden: images and scores of the bundle's golden member.
@@ -69,7 +69,7 @@ class Fp32:
     settings: Preprocess
     scoring: Scoring
     kind: Fit
-    moments: Mapping[int, Moments]
+    training: TrainingFields
     fields: HeldOutFields
     fitted: Fitted
     golden: Mapping[str, NDArray[Any]]
@@ -198,10 +198,10 @@ class Prover:
         alone = OnnxRuntimeNetwork(convert(fp32.whitened), fuse_int8=fuse_int8)
         before = fp32.fitted.scales[0].gaussian
         rounded = [before.unwhiten(alone.run(b)) for b in batches_of(self.evidence.held_out, fp32.settings)]
-        noise = noise_moments(fp32.fields.clean, rounded, list(fp32.moments))
+        noise = noise_moments(fp32.fields.clean, rounded, list(fp32.training.moments))
         changed = [r - c for r, c in zip(rounded, fp32.fields.clean, strict=True)]
         fields = HeldOutFields(rounded, [v + d for v, d in zip(fp32.fields.varied, changed, strict=True)])
-        fitted = fit(fp32.moments, fields, fp32.kind, fp32.scoring, fp32.settings, noise)
+        fitted = fit(fp32.training, fields, fp32.kind, fp32.scoring, fp32.settings, noise)
         graph = convert(fp32.build(fitted.scales))
         backend = OnnxRuntimeNetwork(graph, fuse_int8=fuse_int8)
         scores = self._scores(CpuExecutor(backend, fp32.settings, fp32.scoring), fitted)

@@ -12,6 +12,7 @@ from edgeirf.calib.fitting.density import (
     pooled_moments,
     to_nats,
     windows_for,
+    with_profiles,
 )
 
 
@@ -73,3 +74,20 @@ def test_noise_of_a_precision_widens_the_density() -> None:
     (exact,), (tolerant,) = fit_scales(moments, "full"), fit_scales(moments, "full", noise)
     part = fields(5, seed=4)
     assert distances(part, tolerant).sum() < distances(part, exact).sum()
+
+
+def test_a_place_that_varies_more_counts_less_there() -> None:
+    busy = fields(200)
+    busy[..., :4, :5] *= 2
+    (flat,) = fit_scales(pooled_moments(busy, (1,)), "full")
+    (scale,) = with_profiles([flat], [busy[:120], busy[120:]])
+    assert scale.profile is not None
+    assert scale.profile[1, 1] > 2 * scale.profile[6, 8]
+    assert scale.profile.mean() == pytest.approx(1, rel=0.1)
+    busy_place, quiet_place = distances(busy, scale).mean(0)[[1, 6], [1, 8]]
+    assert busy_place == pytest.approx(quiet_place, rel=0.1)
+
+
+def test_the_whole_grid_has_no_profile() -> None:
+    (scale,) = with_profiles(fit_scales(pooled_moments(fields(50), (WHOLE,)), "full"), [fields(50)])
+    assert scale.profile is None

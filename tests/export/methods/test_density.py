@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgeirf.calib.fitting.density import WHOLE, Scale, distances, fit_scales, pooled_moments, to_nats
+from edgeirf.calib.fitting.density import WHOLE, Scale, distances, fit_scales, pooled_moments, to_nats, with_profiles
 from edgeirf.export.methods.density import Density
 from edgeirf.export.methods.fit import density_field
 from edgeirf.runtime.scoring import density as half_sum_of_squares
@@ -20,6 +20,7 @@ def field(count: int, seed: int) -> np.ndarray:
 @pytest.fixture(scope="module")
 def scales() -> tuple[Scale, ...]:
     fitted = fit_scales(pooled_moments(field(100, 0), (1, 2, 4, WHOLE)), "full")
+    fitted = with_profiles(fitted, [field(40, 0), field(30, 5)])
     largest = [distances(field(30, 1), scale).reshape(30, -1).max(1) for scale in fitted]
     return to_nats(fitted, largest)
 
