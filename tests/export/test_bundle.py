@@ -74,7 +74,7 @@ def test_golden_scores_are_given_again(tmp_path: Path, unified_run: Run) -> None
     export(unified_run, tmp_path / "m.irf", Options())
     bundle = edgeirf.Bundle.read(tmp_path / "m.irf")
     with edgeirf.load(tmp_path / "m.irf", product="red", threads=1) as detector:
-        again = [detector.chain.score_prepared(image).score for image in bundle.golden["images"]]
+        again = [detector.executor.score_pixels(image).score for image in bundle.golden["images"]]
     assert np.allclose(again, bundle.golden["scores"], rtol=1e-5)
 
 

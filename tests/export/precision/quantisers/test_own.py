@@ -19,7 +19,7 @@ from edgeirf.export.onnx.trace import to_onnx
 from edgeirf.export.precision.quantisers.observe import observe
 from edgeirf.export.precision.quantisers.own import Layout, quantise_weight, scale_of, to_int8
 from edgeirf.export.precision.sensitivity import sensitivities, without_gaps, worst_layers
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 
 LAYOUTS: tuple[Layout, ...] = ("tensorrt", "onnxruntime")
 
@@ -62,7 +62,7 @@ def ranges(graph: bytes, batches: list[NDArray[np.float32]]) -> dict[str, tuple[
 
 
 def error(graph: bytes, other: bytes, batches: list[NDArray[np.float32]], **options: bool) -> float:
-    first, second = OnnxRuntimeBackend(graph, 1), OnnxRuntimeBackend(other, 1, **options)
+    first, second = OnnxRuntimeNetwork(graph, 1), OnnxRuntimeNetwork(other, 1, **options)
     fields = [(first.run(batch), second.run(batch)) for batch in batches]
     return float(np.mean([np.abs(a - b).mean() / np.abs(a).mean() for a, b in fields]))
 
@@ -154,7 +154,7 @@ def test_the_gaussian_is_folded_into_the_heads(graph, batches) -> None:
     assert sorted(head_products(onnx.load_from_string(graph))) == ["/linear/MatMul", "/out/MatMul"]
     rng = np.random.default_rng(3)
     gaussian = Gaussian(rng.normal(size=6), rng.normal(size=(6, 6)))
-    plain, folded = OnnxRuntimeBackend(graph, 1), OnnxRuntimeBackend(fold_gaussian(graph, gaussian), 1)
+    plain, folded = OnnxRuntimeNetwork(graph, 1), OnnxRuntimeNetwork(fold_gaussian(graph, gaussian), 1)
     for batch in batches:
         assert np.allclose(folded.run(batch), gaussian.whiten(plain.run(batch)), atol=1e-5)
 
