@@ -1,8 +1,8 @@
 """Verdicts of the GPU's path against the host's, picture by picture: ``python benchmarks/gpu_parity.py BUNDLE DIR``.
 
-No GPU: the real chain on the real pycuda runs on the stand-in driver of ``tests/gpu``, its kernels compiled by g++ and
-ONNX Runtime in the engine's place. So it compares everything but TensorRT's own arithmetic; on a GPU, run
-``python tests/device BUNDLE``.
+No GPU: the real executor and the real pycuda run on the stand-in driver of ``tests/gpu/emulators``, with kernels that
+g++ compiles and with ONNX Runtime in the engine's place. So it compares everything but TensorRT's own arithmetic; on a
+GPU, run ``edgeirf selftest BUNDLE``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edgeirf.bundle import Bundle
 from edgeirf.manifest import Model
 from edgeirf.runtime.imaging.images import list_images, read_image
 
-GPU_TESTS = Path(__file__).resolve().parents[1] / "tests" / "gpu"
+GPU_TESTS = Path(__file__).resolve().parents[1] / "tests" / "gpu" / "emulators"
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Frames that are not the part: what share does a bundle reject?
 
-``python benchmarks/odd_frames.py bottle.irf ../shared/data/mvtec_bottle/test/good --other ../shared/data/casting/test/good``
+``python benchmarks/odd_frames.py bottle.irf bottle/test/good --other casting/test/good``
 
 Good parts are turned into frames that no line should pass: empty, black, saturated, blurred, half out of place, of
 another product, flat in the part's own median colour. The last column is the smallest score over the threshold.

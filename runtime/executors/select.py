@@ -6,7 +6,7 @@ The libraries are imported when they are needed: ``edgeirf doctor`` must work wh
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -167,7 +167,7 @@ def explain(
     best = ""
     for name in _ORDER[ALL] if device == ALL else _devices(device):
         support = machine.support(name)
-        for key, model in _graphs(bundle, name, precision) if bundle else [("", None)]:
+        for key, model in _ranked(bundle, _FAMILY[name], precision) if bundle else [("", None)]:
             refused = model.refused if model is not None and precision is None else None
             good = support.works and refused is None
             reason = support.reason if not support.works else refused or (f"after {best}" if best else support.reason)
@@ -190,18 +190,16 @@ def candidates(bundle: Bundle, family: str, precision: str | None) -> list[tuple
         UsageError: the bundle has no such precision.
         BackendError: the bundle holds no graph for the family.
     """
-    models = _of_family(bundle, family)
+    found = _ranked(bundle, family, precision)
     if precision is not None:
-        for key, model in models.items():
-            if precision in (key, model.precision):
-                return [(key, model)]
-        raise UsageError(
-            f"{bundle.path} has no {precision} for {family}, only {', '.join(models)}: export it with --precision"
-        )
-    passed = [(key, model) for key, model in models.items() if model.refused is None]
+        if not found:
+            keys = ", ".join(key for key, _ in _ranked(bundle, family, None))
+            raise UsageError(f"{bundle.path} has no {precision} for {family}, only {keys}: export it with --precision")
+        return found[:1]
+    passed = [(key, model) for key, model in found if model.refused is None]
     if not passed:
         raise BackendError(f"{bundle.path} holds no graph that {family} may run")
-    return sorted(passed, key=lambda item: (_FASTEST_FIRST[family].index(item[1].precision), item[0]))
+    return passed
 
 
 def choose_model(bundle: Bundle, family: str, precision: str | None) -> tuple[str, Model]:
@@ -276,15 +274,14 @@ def _devices(device: str) -> tuple[str, ...]:
     return _ORDER[device]
 
 
-def _of_family(bundle: Bundle, family: str) -> dict[str, Model]:
-    layouts = ("any", "tensorrt" if family == "tensorrt" else "onnxruntime")
-    return {key: model for key, model in bundle.manifest.models.items() if model.family in layouts}
-
-
-def _graphs(bundle: Bundle, device: str, precision: str | None) -> Iterator[tuple[str, Model | None]]:
-    """The device's graphs as :func:`candidates` orders them, then those that the gate refused."""
-    family = _FAMILY[device]
-    models = _of_family(bundle, family).items()
-    wanted = [(key, model) for key, model in models if precision in (None, key, model.precision)]
-    order = _FASTEST_FIRST[family].index
-    yield from sorted(wanted, key=lambda item: (item[1].refused is not None, order(item[1].precision), item[0]))
+def _ranked(bundle: Bundle, family: str, precision: str | None) -> list[tuple[str, Model]]:
+    """The family's graphs of a precision or key, best first: its key, those that passed, the others."""
+    layouts, order = ("any", "tensorrt" if family == "tensorrt" else "onnxruntime"), _FASTEST_FIRST[family].index
+    wanted = [
+        (key, model)
+        for key, model in bundle.manifest.models.items()
+        if model.family in layouts and precision in (None, key, model.precision)
+    ]
+    return sorted(
+        wanted, key=lambda one: (one[0] != precision, one[1].refused is not None, order(one[1].precision), one[0])
+    )

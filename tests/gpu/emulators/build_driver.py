@@ -1,4 +1,4 @@
-"""Builds the stand-in ``libcuda.so.1`` from ``tests/gpu/driver``."""
+"""Builds the stand-in ``libcuda.so.1`` from ``tests/gpu/emulators/driver``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BUILD = HERE.parents[1] / "build"
+BUILD = HERE.parents[2] / "build"
 
 
 def driver(pycuda: Path, root: Path) -> Path:

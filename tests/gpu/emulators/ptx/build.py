@@ -10,7 +10,7 @@ from pathlib import Path
 from edgeirf.runtime.kernels import folder
 from ptx.program import Program, parse
 
-BUILD = Path(__file__).resolve().parents[3] / "build"
+BUILD = Path(__file__).resolve().parents[4] / "build"
 
 
 @lru_cache(maxsize=64)

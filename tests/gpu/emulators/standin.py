@@ -30,7 +30,7 @@ def environment(kernels: Path, cache: Path) -> dict[str, str]:
     driver = build_driver.driver(pycuda, build_pycuda.toolkit())
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(pycuda), str(HERE / "inside")]),
+        "PYTHONPATH": os.pathsep.join([str(pycuda), str(HERE.parent / "on_driver" / "inside")]),
         "LD_LIBRARY_PATH": f"{driver}:{os.environ.get('LD_LIBRARY_PATH', '')}".rstrip(":"),
         "STANDIN_KERNELS": str(kernels),
         "EDGEIRF_STANDIN": "1",

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgeirf.runtime.kernels import SOURCES, folder
 
 HERE = Path(__file__).resolve().parent
-BUILD = HERE.parents[2] / "build"
+BUILD = HERE.parents[3] / "build"
 RUNTIME = ("fibers.cpp", "memory.cpp", "control.cpp")
 FLAGS = ("-std=c++17", "-g", "-fPIC", "-ffp-contract=off", "-Wall", "-Werror", "-Wno-unknown-pragmas")
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")

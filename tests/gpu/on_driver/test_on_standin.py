@@ -30,5 +30,5 @@ def test_inside(file: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     except build_pycuda.Unavailable as error:
         pytest.skip(str(error))
     command = [sys.executable, "-m", "pytest", str(HERE / "inside" / file), "-p", "no:cacheprovider", "--tb=short"]
-    done = subprocess.run(command, env=environment, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, cwd=HERE.parents[2], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout[-6000:]}\n{done.stderr[-2000:]}"

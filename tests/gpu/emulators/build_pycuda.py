@@ -1,4 +1,4 @@
-"""Builds pycuda from its source distribution into ``build/``, once: ``python tests/gpu/build_pycuda.py``.
+"""Builds pycuda from its source distribution into ``build/``, once: ``python tests/gpu/emulators/build_pycuda.py``.
 
 pycuda has no wheels, and its own set-up looks for the toolkit beside ``nvcc``, which is wrong where ``nvcc`` is a
 script. No GPU and no driver are needed: it is linked against an empty library that carries the driver's name.
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 VERSION = "2026.1"
-BUILD = Path(__file__).resolve().parents[2] / "build"
+BUILD = Path(__file__).resolve().parents[3] / "build"
 
 
 class Unavailable(Exception):
