@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,12 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeirf.calib.evaluation.roles import Role, role_of
 from edgeirf.errors import FrameError, UsageError
 from edgeirf.files import sha256
-from edgeirf.runtime.imaging.images import list_images, read_image
+from edgeirf.runtime.imaging.folder import PictureFolder, find_pictures
+from edgeirf.runtime.imaging.images import read_image
 from edgeirf.settings import Color
+from edgeirf.text import printable
 
 CALIBRATION_SHARE = 0.2
+log = logging.getLogger("edgeirf")
 SMALLEST = 8
 """Fewer different pictures of good parts than this teach nothing."""
 
@@ -59,19 +64,20 @@ def find_products(folder: Path, unified: bool) -> dict[str, list[Path]]:
     """Product name to its pictures of good parts.
 
     ``folder`` holds the pictures, or is in MVTec layout (``train/good``), or has a sub-folder ``good``; with
-    ``unified`` each of its sub-folders is one of these.
+    ``unified`` each of its sub-folders is one of these. For ``good`` any name in
+    :data:`edgeirf.calib.evaluation.roles.GOOD_NAMES` does. Pictures that are left out are said in a warning.
 
     Raises:
         UsageError: there is no such folder, or no picture where one is expected.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder")
+        raise UsageError(f"{printable(folder)} is not a folder")
     if not unified:
-        return {folder.resolve().name: _images_of(folder)}
-    products = {child.name: _images_of(child) for child in sorted(folder.iterdir()) if child.is_dir()}
-    if len(products) < 2:
-        raise UsageError(f"{folder}: --unified needs a sub-folder for each of at least two products")
-    return products
+        return {printable(folder.resolve().name): _good_parts(folder)}
+    children = _visible_folders(folder)
+    if len(children) < 2:
+        raise UsageError(f"{printable(folder)}: --unified needs a sub-folder for each of at least two products")
+    return {printable(child.name): _good_parts(child) for child in children}
 
 
 def survey(
@@ -113,14 +119,48 @@ def _split(files: list[tuple[str, Path]], product: str) -> list[Sample]:
     return [Sample(path, product, digest, digest in held_out) for digest, path in sorted(files, key=lambda f: f[1])]
 
 
-def _images_of(folder: Path) -> list[Path]:
-    for candidate in (folder / "train" / "good", folder / "good", folder):
-        if candidate.is_dir() and (images := list_images(candidate)):
-            return images
+def _good_parts(folder: Path) -> list[Path]:
+    """The pictures to learn from; of a folder without roles only those directly inside, for others may show defects."""
+    everything = find_pictures(folder)
+    train = [child for child in _visible_folders(folder) if child.name.casefold() in ("train", "training")]
+    sets = [*train, folder, folder / "Data" / "Images"]  # MVTec, plain, VisA
+    for good in (good for place in sets if (good := _good_folders(place))):
+        if taken := [path for path in everything.pictures if set(path.parents) & set(good)]:
+            return _say_left_out(folder, everything, taken)
+    for place in (*train, folder):
+        if taken := [path for path in everything.pictures if path.parent == place]:
+            return _say_left_out(folder, everything, taken)
+    children = [printable(child.name) for child in _visible_folders(folder) if find_pictures(child).pictures]
+    if len(children) > 1:
+        raise UsageError(
+            f"{printable(folder)} holds pictures in {', '.join(children[:6])}, not in train/good or good: "
+            "if each is a product, add --unified; else name the folder of good parts"
+        )
     raise UsageError(
-        f"{folder} holds no jpg, png, bmp or tiff pictures, nor do its sub-folders train/good or good"
-        " (a folder for each of several products? add --unified)"
+        f"{printable(folder)} holds no pictures, nor do its sub-folders train/good or good"
+        + (f"; {everything.remark}" if everything.remark else "")
+        + (f"; name the folder of good parts, {printable(folder)}/{children[0]}?" if children else "")
     )
+
+
+def _good_folders(folder: Path) -> list[Path]:
+    return [child for child in _visible_folders(folder) if role_of(child.name) is Role.GOOD]
+
+
+def _visible_folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return [child for child in sorted(folder.iterdir()) if child.is_dir() and not child.name.startswith(".")]
+
+
+def _say_left_out(folder: Path, everything: PictureFolder, taken: list[Path]) -> list[Path]:
+    kept = set(taken)
+    left = {path: path.relative_to(folder).parts for path in everything.pictures if path not in kept}
+    passed = [(f"pictures in {names[0]}" if len(names) > 1 else "pictures beside", p) for p, names in left.items()]
+    remark = PictureFolder(everything.place, (), (*everything.passed_over, *passed), everything.others).remark
+    if remark is not None:
+        log.warning("%s", remark)
+    return taken
 
 
 def _is_gray(image: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bool:

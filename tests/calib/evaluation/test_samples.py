@@ -68,21 +68,21 @@ def test_any_value_but_zero_is_defective(tmp_path: Path, value: int, colour: boo
     image = np.zeros((4, 6), np.uint8)
     image[1, 2] = value
     cv2.imwrite(str(tmp_path / "m.png"), cv2.merge([image * 0, image, image * 0]) if colour else image)
-    mask = read_mask(Sample(Path("x.png"), "hole", tmp_path / "m.png"), (4, 6, 3))
+    mask = read_mask(Sample(Path("x.png"), "hole", (tmp_path / "m.png",)), (4, 6, 3))
     assert mask is not None
     np.testing.assert_array_equal(mask, image > 0)
 
 
 def test_a_mask_is_brought_to_the_size_of_its_frame(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "m.png"), np.eye(2, dtype=np.uint8) * 255)
-    mask = read_mask(Sample(Path("x.png"), "hole", tmp_path / "m.png"), (4, 4))
+    mask = read_mask(Sample(Path("x.png"), "hole", (tmp_path / "m.png",)), (4, 4))
     np.testing.assert_array_equal(mask, np.kron(np.eye(2), np.ones((2, 2))) > 0)
 
 
 def test_a_mask_of_other_proportions_belongs_to_another_image(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "m.png"), np.zeros((4, 6), np.uint8))
     with pytest.raises(EdgeirfError, match=r"m\.png is 6x4 pixels, x\.png 6x6"):
-        read_mask(Sample(Path("x.png"), "hole", tmp_path / "m.png"), (6, 6))
+        read_mask(Sample(Path("x.png"), "hole", (tmp_path / "m.png",)), (6, 6))
 
 
 def test_no_mask() -> None:
