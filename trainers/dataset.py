@@ -131,15 +131,14 @@ def _good_parts(folder: Path) -> list[Path]:
         if taken := [path for path in everything.pictures if path.parent == place]:
             return _say_left_out(folder, everything, taken)
     children = [printable(child.name) for child in _visible_folders(folder) if find_pictures(child).pictures]
-    if len(children) > 1:
+    if children:
         raise UsageError(
             f"{printable(folder)} holds pictures in {', '.join(children[:6])}, not in train/good or good: "
-            "if each is a product, add --unified; else name the folder of good parts"
+            "name the folder of good parts (a folder for each of several products? add --unified)"
         )
     raise UsageError(
         f"{printable(folder)} holds no pictures, nor do its sub-folders train/good or good"
         + (f"; {everything.remark}" if everything.remark else "")
-        + (f"; name the folder of good parts, {printable(folder)}/{children[0]}?" if children else "")
     )
 
 

@@ -154,11 +154,13 @@ def begins_like_a_picture(path: Path) -> bool:
         return False
 
 
-def is_animation(path: Path) -> bool:
-    """Whether a file is a GIF of several pictures, which is read as a video; one that is cut may be one."""
+def is_video(path: Path) -> bool:
+    """Whether a file is read as a video: what is named like one or not like a picture, and a GIF that moves."""
+    if path.suffix.lower() in VIDEO_SUFFIXES or not (is_named_like_a_picture(path) or begins_like_a_picture(path)):
+        return True
     try:
         return read_start(path)[:3] == b"GIF" and read_header(path.read_bytes()).pictures > 1
-    except (OSError, FrameError):
+    except (OSError, FrameError):  # it is cut, and may have been one
         return True
 
 

@@ -75,7 +75,9 @@ def _jpeg(data: bytes) -> ImageHeader:
             position = found.start()
     if size is None:
         raise FrameError("is a JPEG without an image")
-    return ImageHeader(size[1], size[0])
+    # Some cameras append a preview or a gain map, and say so (CIPA DC-007): that is no second frame.
+    more = data[position : position + 3] == b"\xff\xd8\xff" and b"MPF\0" not in data[:position]
+    return ImageHeader(size[1], size[0], 2 if more else 1)
 
 
 def _png(data: bytes) -> ImageHeader:

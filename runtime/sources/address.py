@@ -46,7 +46,7 @@ def shown(address: str) -> str:
     scheme, colon, rest = address.strip().partition(":")
     if scheme.lower() == "gst" and colon:
         return f"gst:{_pipeline(rest)}"
-    if scheme.lower() in _PLAIN or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme) or not rest.startswith("/"):
+    if scheme.lower() in _PLAIN or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme) or not rest.startswith("/"):
         return "..." if scheme.lower() not in _PLAIN and _SUSPECT.search(address) else printable(address)
     return f"{scheme.lower()}://{_location(rest.lstrip('/'))}"
 
@@ -86,7 +86,7 @@ def _harmless(segment: str) -> bool:
 def _pipeline(text: str) -> str:
     """Elements and the properties that hold no secrets."""
     try:
-        words = shlex.split(text.removeprefix("//"), posix=False)
+        words = shlex.split(text.removeprefix("//"), posix=True)
     except ValueError:
         return "..."
     parts, first = [], True

@@ -10,6 +10,7 @@ from pathlib import Path
 from edgeirf.errors import FrameError, SourceError
 from edgeirf.runtime.imaging.folder import PictureFolder, find_pictures, name_pictures
 from edgeirf.runtime.imaging.images import read_image
+from edgeirf.runtime.sources.address import shown
 from edgeirf.runtime.sources.frame import Frame
 from edgeirf.text import printable
 
@@ -94,5 +95,5 @@ def open_glob(text: str) -> ImageFiles:
         tuple(path for part in parts for path in part.others),
     )
     if not found.pictures:
-        raise SourceError(f"no picture matches {printable(text)}{'; ' + found.remark if found.remark else ''}")
+        raise SourceError(f"no picture matches {shown(text)}{'; ' + found.remark if found.remark else ''}")
     return ImageFiles(found)

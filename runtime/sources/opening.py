@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import cv2
 
 from edgeirf.errors import SourceError, UsageError
-from edgeirf.runtime.imaging.folder import begins_like_a_picture, is_animation, is_named_like_a_picture
+from edgeirf.runtime.imaging.folder import is_video
 from edgeirf.runtime.sources.address import shown
 from edgeirf.runtime.sources.files import open_file, open_folder, open_glob
 from edgeirf.runtime.sources.frame import Source
@@ -89,8 +89,7 @@ def _open_path(text: str) -> Source:
         if path.is_dir():
             return open_folder(text)
         if path.is_file():
-            picture = is_named_like_a_picture(path) or begins_like_a_picture(path)
-            return open_file(path) if picture and not is_animation(path) else VideoFile(text)
+            return VideoFile(text) if is_video(path) else open_file(path)
         if any(character in text for character in "*?["):
             return open_glob(text)
         if path.exists():

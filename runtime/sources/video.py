@@ -118,6 +118,4 @@ def size_change(first: tuple[int, ...], now: tuple[int, ...]) -> str | None:
     """What is wrong with a frame of another size than the first of its stream; both ``(height, width, ...)``."""
     if first[:2] == now[:2]:
         return None
-    return (
-        f"changed the size of its frames from {first[1]}x{first[0]} to {now[1]}x{now[0]}: set it back, or start again"
-    )
+    return f"changed its frames from {first[1]}x{first[0]} to {now[1]}x{now[0]}: set the size back, or start again"

@@ -38,6 +38,41 @@ def test_unified_has_a_product_for_each_folder(tmp_path: Path) -> None:
     assert all(any(s.calibration for s in found.samples if s.product == p) for p in ("bolt", "nut"))
 
 
+@pytest.mark.parametrize("good", ["train/good", "train/ok", "Train/Good", "OK", "normal", "Data/Images/Normal"])
+def test_good_parts_have_many_names_and_all_else_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, good: str
+) -> None:
+    write(tmp_path / good, noise(9))
+    write(tmp_path / good / "second shift", noise(2))
+    for other in ("test/scratch", "ground_truth/scratch", "beside"):
+        write(tmp_path / other, noise(3))
+    assert len(find_products(tmp_path, unified=False)[tmp_path.name]) == 11
+    assert "3 pictures in test" in caplog.text
+    assert "3 pictures in beside" in caplog.text
+    assert "3 masks in ground_truth" in caplog.text
+
+
+def test_sub_folders_of_a_plain_folder_may_show_defects(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, noise(9))
+    write(tmp_path / "scratch", noise(3))
+    (tmp_path / "notes.txt").touch()
+    assert len(find_products(tmp_path, unified=False)[tmp_path.name]) == 9
+    assert caplog.messages == [f"{tmp_path}: passed over: 3 pictures in scratch, 1 other file (.txt)"]
+
+
+def test_defects_below_train_are_not_learnt(tmp_path: Path) -> None:
+    write(tmp_path / "train", noise(9))
+    write(tmp_path / "train" / "bad", noise(3))
+    assert len(find_products(tmp_path, unified=False)[tmp_path.name]) == 9
+
+
+def test_several_products_are_told_to_use_unified(tmp_path: Path) -> None:
+    for name in ("bolt", "nut"):
+        write(tmp_path / name / "train" / "good", noise(8))
+    with pytest.raises(UsageError, match=r"bolt, nut, .*--unified"):
+        find_products(tmp_path, unified=False)
+
+
 @pytest.mark.parametrize(
     ("images", "suffix", "color", "bits"),
     [
@@ -82,7 +117,7 @@ def test_the_split_hangs_on_content_and_hardly_moves(tmp_path: Path) -> None:
     ("make", "unified", "message"),
     [
         (lambda p: None, False, "is not a folder"),
-        (lambda p: p.mkdir(), False, "no jpg, png, bmp or tiff"),
+        (lambda p: p.mkdir(), False, "holds no pictures"),
         (lambda p: write(p / "one" / "good", noise(8)), False, "--unified"),
         (lambda p: write(p / "one", noise(8)), True, "at least two products"),
     ],

@@ -226,6 +226,14 @@ def test_a_thumbnail_does_not_pass_for_the_end_of_the_picture() -> None:
         decode_image(data[: len(data) // 2 + len(thumbnail)])
 
 
+def test_a_second_jpeg_behind_the_first_is_not_left_out() -> None:
+    with pytest.raises(FrameError, match="2 or more pictures"):
+        decode_image(encode(".jpg", COLOUR) * 2)
+    first = in_mode("RGB")
+    preview = pillow(first, "MPO", save_all=True, append_images=[first.resize((20, 15))])
+    assert decode_image(preview).shape == COLOUR.shape
+
+
 def test_bytes_after_the_end_do_no_harm() -> None:
     assert decode_image(encode(".jpg", COLOUR) + b"\x00" * 100).shape == COLOUR.shape
 
