@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,8 @@ def find_products(folder: Path, unified: bool) -> dict[str, list[Path]]:
     """
     if not folder.is_dir():
         raise UsageError(f"{printable(folder)} is not a folder")
+    if not _is_plain(folder):
+        raise UsageError(f"{printable(folder.resolve())}: its name is not plain text (UTF-8, one line): rename it")
     if not unified:
         return {printable(folder.resolve().name): _good_parts(folder)}
     children = _visible_folders(folder)
@@ -92,6 +95,9 @@ def survey(
     seen: dict[tuple[str, str], Path] = {}
     unreadable, shapes, gray, peak = [], set(), True, 0
     for path in progress(list(product_of)):
+        if not _is_plain(path):
+            unreadable.append(f"{printable(path)}: its name is not plain text (UTF-8, one line): rename it")
+            continue
         try:
             image = read_image(path)
         except FrameError as error:
@@ -160,6 +166,11 @@ def _say_left_out(folder: Path, everything: PictureFolder, taken: list[Path]) ->
     if remark is not None:
         log.warning("%s", remark)
     return taken
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether the name can be kept in ``run.json``: no bytes that are not UTF-8, no control characters or line ends."""
+    return not any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in str(path.resolve()))
 
 
 def _is_gray(image: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bool:

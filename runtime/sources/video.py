@@ -27,7 +27,8 @@ class VideoFile:
 
     ``VideoCapture.read`` says False both at the end and at a frame that it cannot decode, and goes on after the
     latter when asked again: so it is asked again as long as frames are due. A number of frames counts only where the
-    container stores it. Of a file whose end is missing the last frames are errors: part of them may be made up.
+    container stores it. Of a file whose end is missing the last frames are errors, for
+    part of them may be made up; a JPEG shows by itself whether it is whole.
 
     Raises:
         SourceError: not a video, or so damaged that it cannot be opened.
@@ -50,6 +51,7 @@ class VideoFile:
         self.total: int | None = round(announced) if container.counted and 0 < announced < 1e9 else None
         self._cut = container.cut
         self._capture = jpeg_packets(capture)
+        self._doubtful = _DOUBTFUL if self._cut and self._capture is capture else 0
         self._shape: tuple[int, ...] | None = None
         self._stopped = False
 
@@ -61,9 +63,9 @@ class VideoFile:
         """
         number, held = 0, deque[Frame]()
         for frame in self._frames():
-            number = frame.frame_id + 1
+            number += 1
             held.append(frame)
-            if len(held) > (_DOUBTFUL if self._cut else 0):
+            if len(held) > self._doubtful:
                 yield held.popleft()
         if self._stopped:
             return

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -126,6 +127,18 @@ def test_wrong_folders(tmp_path: Path, make, unified: bool, message: str) -> Non
     make(tmp_path / "data")
     with pytest.raises(UsageError, match=message):
         find_products(tmp_path / "data", unified)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"a\nb", b"a\x1bb", "a\u2028b".encode()])
+def test_names_that_are_no_plain_text_are_left_out_by_name(tmp_path: Path, name: bytes) -> None:
+    write(tmp_path / "p", noise(9))
+    (tmp_path / "p" / "003.png").rename(tmp_path / "p" / (os.fsdecode(name) + ".png"))
+    found = survey(find_products(tmp_path / "p", unified=False))
+    assert len(found.samples) == 8
+    assert [line.isprintable() and "rename it" in line for line in found.unreadable] == [True]
+    (tmp_path / "p").rename(tmp_path / os.fsdecode(name))
+    with pytest.raises(UsageError, match="rename it"):
+        find_products(tmp_path / os.fsdecode(name), unified=False)
 
 
 def test_too_few_pictures(tmp_path: Path) -> None:

@@ -173,8 +173,9 @@ def test_a_video_cut_short_gives_what_it_has_and_then_says_so(
     with pytest.raises(SourceError, match=r"ends after \d+ frames: it is cut short"):
         frames.extend(open_source(str(path)))
     assert 40 * share - 4 < len(frames) < 40
-    assert all(frame.error for frame in frames[-4:])
-    for frame, reference in zip(frames[:-4], whole, strict=False):
+    doubtful = [frame.frame_id for frame in frames if frame.error]
+    assert doubtful == [frame.frame_id for frame in frames[-1 if codec == "MJPG" else -4 :]]
+    for frame, reference in zip(frames[: doubtful[0]], whole, strict=False):
         np.testing.assert_array_equal(frame.image, reference.image)
 
 
