@@ -16,7 +16,8 @@ from pathlib import Path
 
 from edgeirf.bundle import Bundle
 from edgeirf.manifest import Model
-from edgeirf.runtime.imaging.images import list_images, read_image
+from edgeirf.runtime.imaging.folder import find_pictures
+from edgeirf.runtime.imaging.images import read_image
 
 GPU_TESTS = Path(__file__).resolve().parents[1] / "tests" / "gpu" / "emulators"
 
@@ -30,8 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     if "EDGEIRF_STANDIN" not in os.environ:
         sys.exit(again())
-    folders = [options.folder, *(path for path in sorted(options.folder.rglob("*")) if path.is_dir())]
-    files = [path for folder in folders if "ground_truth" not in folder.parts for path in list_images(folder)]
+    files = find_pictures(options.folder).pictures
     bundle = Bundle.read(options.bundle)
     print(f"{bundle.label}: {len(files[:: options.every])} pictures, the GPU's path against the host's")
     for key, model in bundle.manifest.models.items():

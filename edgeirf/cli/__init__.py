@@ -10,6 +10,7 @@ import typer
 from edgeirf import __version__
 from edgeirf.cli import bench, demo, doctor, evaluate, export, info, run, selftest, train
 from edgeirf.errors import EdgeirfError, UsageError
+from edgeirf.text import never_fail
 
 app = typer.Typer(
     help="A folder of good parts becomes a verdict on the line.",
@@ -40,6 +41,8 @@ def main() -> None:
     # OpenCV and FFmpeg say in many lines what edgeirf says in one. Read when OpenCV is imported.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    for stream in (sys.stdout, sys.stderr):
+        never_fail(stream)
     try:
         app()
     except EdgeirfError as error:
