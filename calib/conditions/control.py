@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -68,10 +68,11 @@ def away(mask: Cells) -> Cells:
     height, width = mask.shape
     reach = [max(round(side * MARGIN), REACH) for side in (height, width)]
     kernel = np.ones((2 * reach[0] + 1, 2 * reach[1] + 1), np.uint8)
-    grown = cv2.dilate(mask.astype(np.uint8), kernel).astype(np.float32)
+    grown: NDArray[Any] = cv2.dilate(mask.astype(np.uint8), kernel).astype(np.float32)
     if min(mask.shape) < GRID:
         grown = cv2.resize(grown, (4 * GRID, 4 * GRID), interpolation=cv2.INTER_NEAREST)
-    return np.asarray(cv2.resize(grown, (GRID, GRID), interpolation=cv2.INTER_AREA)) == 0
+    touched: Cells = np.asarray(cv2.resize(grown, (GRID, GRID), interpolation=cv2.INTER_AREA), np.float32) > 0
+    return ~touched
 
 
 def control(
@@ -116,7 +117,7 @@ def _crosswise(
     usual, odd = np.zeros(len(good)), np.zeros(len(kept))
     for at in range(FOLDS):
         density = _Density([image for image, of in zip(good, fold, strict=True) if of != at], through)
-        for i in np.flatnonzero(fold == at):
+        for i in range(at, len(good), FOLDS):
             usual[i] = density(good[i], through[i])
         odd += [density(image, free) / FOLDS for image, free in kept]
     return usual.tolist(), odd.tolist()

@@ -45,7 +45,7 @@ def shallow_features(image: Pixels, bits: int = 16) -> Floats:
         size = (max(width, smallest), max(height, smallest))
         image = cv2.resize(image, size, interpolation=cv2.INTER_NEAREST)  # type: ignore[assignment]
     planes = _planes(image, bits)
-    luma = np.ascontiguousarray(planes[..., 0])
+    luma: NDArray[Any] = np.ascontiguousarray(planes[..., 0])
     maps = [_cells(np.ascontiguousarray(planes[..., i])) for i in range(3)]
     for chroma in (1, 2):
         maps.append(_log_cells(cv2.Laplacian(np.ascontiguousarray(planes[..., chroma]), cv2.CV_32F)))
@@ -67,7 +67,7 @@ def _planes(image: Pixels, bits: int) -> NDArray[np.float32]:
     if values.ndim == 2 or values.shape[2] == 1:
         gray = values.reshape(values.shape[:2])
         return np.stack([gray, 0 * gray, 0 * gray], axis=-1)
-    gray = cv2.cvtColor(values, cv2.COLOR_BGR2GRAY)
+    gray = np.asarray(cv2.cvtColor(values, cv2.COLOR_BGR2GRAY), np.float32)
     return np.stack([gray, values[..., 0] - gray, values[..., 2] - gray], axis=-1)
 
 
