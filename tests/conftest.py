@@ -126,17 +126,17 @@ def labelled(tmp_path: Path) -> Callable[..., Path]:
     """``labelled(layout)``: a folder with 6 good parts and 4 + 2 defects of the kind that the tiny bundle rejects.
 
     ``layout`` is ``mvtec`` (``test/``, ``ground_truth/``), ``flat`` (no ``test/``, no masks); ``size`` that of the
-    frames.
+    frames, ``times`` multiplies the counts.
     """
 
-    def make(layout: str = "mvtec", *, size: tuple[int, int] = (64, 64)) -> Path:
+    def make(layout: str = "mvtec", *, size: tuple[int, int] = (64, 64), times: int = 1) -> Path:
         root = tmp_path / "data"
         test = root / "test" if layout == "mvtec" else root
         mask = np.zeros(size, np.uint8)
         mask[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2] = 255
         for kind, count, frame in (("good", 6, good_frame), ("stain", 4, bad_frame), ("hole", 2, bad_frame)):
             (test / kind).mkdir(parents=True)
-            for i in range(count):
+            for i in range(count * times):
                 cv2.imwrite(str(test / kind / f"{i}.png"), frame(100 + i, size))
                 if kind != "good" and layout == "mvtec":
                     (root / "ground_truth" / kind).mkdir(parents=True, exist_ok=True)

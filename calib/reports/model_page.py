@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from edgeirf.calib.evaluation.binomial import upper_bound
-from edgeirf.calib.reports.evaluation_page import key_figure, table, turbo_gradient
+from edgeirf.calib.reports.evaluation_page import turbo_gradient
 from edgeirf.calib.reports.pictures import data_uri
+from edgeirf.calib.reports.tables import key_figure, table
 from edgeirf.calib.reports.wording import date, percent
 from edgeirf.manifest import Manifest, Model
 from edgeirf.runtime.executors.cpu import CpuExecutor
