@@ -52,19 +52,20 @@ def compare(bundle: Bundle, model: Model, files: list[Path]) -> str:
     """What differs over all pictures."""
     from ort_engine import OrtEngine
 
-    from edgeirf.runtime.executors.chain import HostChain
-    from edgeirf.runtime.executors.gpu.executor import CudaChain
-    from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+    from edgeirf.runtime.executors.base import inspect
+    from edgeirf.runtime.executors.cpu import CpuExecutor
+    from edgeirf.runtime.executors.gpu.executor import GpuExecutor
+    from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 
     settings, graph = bundle.manifest.preprocess, bundle.member(model.file)
     limits = next(iter(model.calibration.values())).limits(bundle.manifest.false_reject_rate)
     engine = OrtEngine(graph, (settings.tiles[0] * settings.tiles[1], 3, *settings.size))
-    gpu = CudaChain(engine, settings, model.scoring, limits)
-    host = HostChain(OnnxRuntimeBackend(graph), settings, model.scoring, limits)
+    gpu = GpuExecutor(engine, settings, model.scoring, limits)
+    host = CpuExecutor(OnnxRuntimeNetwork(graph), settings, model.scoring, limits)
     worst, largest, flips, others = 0.0, 0.0, 0, 0
     for path in files:
         frame = read_image(path)
-        found, expected = gpu.inspect(frame), host.inspect(frame)
+        found, expected = inspect(gpu, frame), inspect(host, frame)
         difference = abs(found.score - expected.score)
         worst, largest = max(worst, difference / abs(expected.score)), max(largest, difference / limits.threshold)
         flips += found.reject != expected.reject

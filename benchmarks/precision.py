@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 
 from edgeirf.bundle import Bundle
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 
 WARM_UP = 20
 
@@ -30,7 +30,7 @@ def main() -> None:
     batch = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     models = {key: m for key, m in bundle.manifest.models.items() if m.family in ("any", "onnxruntime")}
     for threads in map(int, arguments.threads.split(",")):
-        backends = {key: OnnxRuntimeBackend(bundle.member(model.file), threads) for key, model in models.items()}
+        backends = {key: OnnxRuntimeNetwork(bundle.member(model.file), threads) for key, model in models.items()}
         times: dict[str, list[float]] = {key: [] for key in backends}
         for _ in range(WARM_UP + arguments.runs):
             for key, backend in backends.items():

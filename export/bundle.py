@@ -30,8 +30,8 @@ from edgeirf.export.precision.candidates import PRECISIONS, Fp32, Made, Prover, 
 from edgeirf.export.precision.quantisers.quantiser import QUANTISERS
 from edgeirf.export.precision.validation import Pictures, calibration_pictures, gather
 from edgeirf.manifest import Manifest, Method, Model
-from edgeirf.runtime.executors.chain import HostChain
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.imaging.preprocess import normalise
 from edgeirf.runtime.scoring import score_field
@@ -142,9 +142,9 @@ def export(
     onnx_bytes = to_onnx(graph, settings.size)
 
     progress("comparing torch with ONNX Runtime")
-    chain = HostChain(OnnxRuntimeBackend(onnx_bytes), settings, fitted.scoring)
+    executor = CpuExecutor(OnnxRuntimeNetwork(onnx_bytes), settings, fitted.scoring)
     checked = everything[:: max(1, len(everything) // PARITY_IMAGES)]
-    parity = largest_difference(graph, chain, checked)
+    parity = largest_difference(graph, executor, checked)
     if not parity <= PARITY_LIMIT:
         raise EdgeirfError(
             f"ONNX Runtime and torch disagree by {parity:.1e} of a score (allowed {PARITY_LIMIT:g}):"
@@ -153,7 +153,7 @@ def export(
     report = {"torch_onnx_relative_difference": parity, "images": len(checked)}
     calibration = calibrations(pictures, fitted)
     model = Model("model.fp32.onnx", "fp32", "any", calibration, fitted.scoring, report=report)
-    golden_member = golden(chain, everything)
+    golden_member = golden(executor, everything)
     reference = Fp32(onnx_bytes, settings, scoring, fit, invad, fitted, golden_member)
     reduced = _reduce(reference, pictures, options, progress)
     shipped = [made for made in reduced if made.model.refused is None or options.keep_refused]
@@ -169,7 +169,7 @@ def export(
     members = {
         model.file: onnx_bytes,
         bundle.GOLDEN: _npz(golden_member),
-        bundle.REPORT: model_page(manifest, chain, pictures).encode(),
+        bundle.REPORT: model_page(manifest, executor, pictures).encode(),
         **{made.model.file: made.graph for made in shipped},
     }
     bundle.write(path, manifest, members)
@@ -199,26 +199,29 @@ def field_of(graph: nn.Module, picture: Pixels, settings: Preprocess) -> NDArray
     return field
 
 
-def largest_difference(graph: nn.Module, chain: HostChain, pictures: Sequence[Pixels]) -> float:
+def largest_difference(graph: nn.Module, executor: CpuExecutor, pictures: Sequence[Pixels]) -> float:
     """Largest |torch - ONNX| of the image scores and of the map peaks, relative to the size of the score.
 
     InvAD's image score is standardised and may be near zero: it is compared in standard deviations there.
     """
     worst = 0.0
     for picture in pictures:
-        settings = chain.settings
-        torch_scored = score_field(field_of(graph, picture, settings), chain.rules, settings.size, settings.tiles)
-        onnx_scored = chain.score_prepared(picture)
-        scale = max(abs(torch_scored.score), 1.0 if chain.rules.latent else 1e-12)
+        settings = executor.settings
+        torch_scored = score_field(field_of(graph, picture, settings), executor.rules, settings.size, settings.tiles)
+        onnx_scored = executor.score_pixels(picture)
+        scale = max(abs(torch_scored.score), 1.0 if executor.rules.latent else 1e-12)
         worst = max(worst, abs(onnx_scored.score - torch_scored.score) / scale)
         worst = max(worst, abs(onnx_scored.peak - torch_scored.peak) / max(abs(torch_scored.peak), 1e-12))
     return worst
 
 
-def golden(chain: HostChain, pictures: Sequence[Pixels]) -> dict[str, NDArray[Any]]:
+def golden(executor: CpuExecutor, pictures: Sequence[Pixels]) -> dict[str, NDArray[Any]]:
     """A few held-out pictures and the scores this machine gave them, to be given again elsewhere."""
     chosen = list(pictures[:: max(1, len(pictures) // GOLDEN_IMAGES)][:GOLDEN_IMAGES])
-    return {"images": np.stack(chosen), "scores": np.array([chain.score_prepared(picture).score for picture in chosen])}
+    return {
+        "images": np.stack(chosen),
+        "scores": np.array([executor.score_pixels(picture).score for picture in chosen]),
+    }
 
 
 def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:

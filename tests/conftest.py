@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeirf import bundle
 from edgeirf.conformal import Calibration
 from edgeirf.manifest import Manifest, Method, Model
-from edgeirf.runtime.executors.chain import HostChain
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.settings import Preprocess, Scoring
 
 MakeBundle = Callable[..., Path]
@@ -77,10 +77,10 @@ def make_tiny_bundle(
     settings = settings or Preprocess(size=(64, 64))
     scoring, graph = Scoring(sigma=2.0), tiny_graph()
     shape = (settings.tiles[0] * settings.tiles[1], *settings.size, 3)
-    chain = HostChain(OnnxRuntimeBackend(graph, threads=1), settings, scoring)
+    executor = CpuExecutor(OnnxRuntimeNetwork(graph, threads=1), settings, scoring)
     rng = np.random.default_rng(1)
     images = np.clip(rng.normal(128, 6, (held_out, *shape)), 0, 255).astype(np.uint8)
-    scored = [chain.score_prepared(image) for image in images]
+    scored = [executor.score_pixels(image) for image in images]
     scores, peaks = (tuple(sorted(values)) for values in zip(*((s.score, s.peak) for s in scored), strict=True))
     model = Model("model.fp32.onnx", "fp32", "any", {p: Calibration(scores, peaks) for p in products}, scoring)
     golden = io.BytesIO()

@@ -19,7 +19,7 @@ from edgeirf.runtime.detector import Detector
 from edgeirf.runtime.imaging.images import read_image
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.imaging.preprocess import inspected_area
-from edgeirf.verdict import Verdict
+from edgeirf.runtime.inspection import Inspection
 
 Track = Callable[[Sequence[Sample]], Iterable[Sample]]
 
@@ -63,16 +63,17 @@ class _Session:
     def add(self, sample: Sample) -> None:
         try:
             frame = read_image(sample.path)
-            verdict = self.detector(frame)
+            inspection = self.detector(frame)
         except FrameError as error:
             self.failures.append(_line(error, sample))
             return
+        verdict = inspection.verdict
         score, p_value = cast(float, verdict.score), cast(float, verdict.p_value)  # None only in failed verdicts
         self.images.append(Judged(sample, score, p_value, verdict.reject))
         if self.with_pixels:
-            self._add_pixels(sample, frame, verdict)
+            self._add_pixels(sample, frame, inspection)
 
-    def _add_pixels(self, sample: Sample, frame: Pixels, verdict: Verdict) -> None:
+    def _add_pixels(self, sample: Sample, frame: Pixels, inspection: Inspection) -> None:
         try:
             mask = read_mask(sample, frame.shape)
         except EdgeirfError as error:
@@ -83,7 +84,7 @@ class _Session:
             return
         x, y, width, height = inspected_area(frame.shape, self.detector.bundle.manifest.preprocess)
         window = (slice(y, y + height), slice(x, x + width))
-        self.pixels[sample.defect].add(verdict.map()[window], None if mask is None else mask[window])
+        self.pixels[sample.defect].add(inspection.map()[window], None if mask is None else mask[window])
 
     def result(self, folder: Path) -> Evaluation:
         detector = self.detector

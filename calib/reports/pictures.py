@@ -70,10 +70,10 @@ def render(detector: Detector, judged: Judged) -> Panel:
         EdgeirfError: the image has changed or gone since it was evaluated.
     """
     frame = read_image(judged.sample.path)
-    verdict = detector(frame)
+    inspection = detector(frame)
     pictures = [
         ("frame", to_bgr8(frame)),
-        ("anomaly map", verdict.overlay(frame)),
+        ("anomaly map", inspection.overlay(frame)),
     ]
     try:
         mask = read_mask(judged.sample, frame.shape)

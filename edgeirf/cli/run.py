@@ -72,7 +72,7 @@ def main(
         source = open_source(camera, timeout, raw)
         stack.callback(source.close)
         if source.size is not None:
-            detector.prepare(source.size, raw or "bgr8")
+            detector.warm_up(source.size, raw or "bgr8")
         stats = Stats()
         sinks = make_sinks(source, detector, stats, out, jsonl, save_rejects, show)
         with stop_on_signal(source.stop):
@@ -98,7 +98,7 @@ def introduction(detector: Detector, path: Path, asked: float | None) -> list[st
     bundle, calibration = detector.bundle, detector.calibration
     wanted = bundle.manifest.false_reject_rate if asked is None else asked
     lines = [
-        f"{path}: {bundle.label}, product {detector.product}, {detector.model_key} on {detector.chain.name}; "
+        f"{path}: {bundle.label}, product {detector.product}, {detector.model_key} on {detector.executor.name}; "
         f"rejects above {detector.threshold:.4g}: at most {detector.false_reject_rate:.2%} of good parts"
     ]
     if detector.false_reject_rate > wanted:
@@ -118,8 +118,8 @@ def make_sinks(
     Raises:
         EdgeirfError: a file or window cannot be opened.
     """
+    from edgeirf.runtime.line.status import LiveStatus
     from edgeirf.runtime.sinks.jsonl import JsonLines
-    from edgeirf.runtime.sinks.live import LiveStatus
     from edgeirf.runtime.sinks.rejects import RejectSaver
     from edgeirf.runtime.sinks.window import Window
 
@@ -129,7 +129,7 @@ def make_sinks(
     if jsonl is not None:
         sinks.append(JsonLines(jsonl))
     if rejects is not None:
-        sinks.append(RejectSaver(rejects, detector.pixel_threshold))
+        sinks.append(RejectSaver(rejects))
     return [*sinks, LiveStatus(out, stats, source)]
 
 

@@ -26,8 +26,8 @@ from edgeirf.export.precision.sensitivity import sensitivities, without_gaps, wo
 from edgeirf.export.precision.validation import Evidence, Pictures, batches_of, distinct
 from edgeirf.manifest import Family, Model
 from edgeirf.runtime.executors import golden
-from edgeirf.runtime.executors.chain import HostChain
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.settings import Preprocess, Scoring
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -120,8 +120,8 @@ class Prover:
 
     def __init__(self, fp32: Fp32, evidence: Evidence, rate: float, tell: Tell = lambda stage: None) -> None:
         self.fp32, self.evidence, self.rate, self.tell = fp32, evidence, rate, tell
-        chain = HostChain(OnnxRuntimeBackend(fp32.graph), fp32.settings, fp32.fitted.scoring)
-        self.reference = self._scores(chain, fp32.fitted)
+        executor = CpuExecutor(OnnxRuntimeNetwork(fp32.graph), fp32.settings, fp32.fitted.scoring)
+        self.reference = self._scores(executor, fp32.fitted)
 
     def fp16(self) -> Made:
         """The FP16 graph."""
@@ -187,20 +187,20 @@ class Prover:
         """
         fp32 = self.fp32
         graph = convert(fp32.graph)
-        backend = OnnxRuntimeBackend(graph, fuse_int8=fuse_int8)
+        backend = OnnxRuntimeNetwork(graph, fuse_int8=fuse_int8)
         before = fp32.fitted.gaussian
         fields = [before.unwhiten(backend.run(b)) for b in batches_of(self.evidence.held_out, fp32.settings)]
         fitted = cross_fit(fields, fp32.fit, fp32.scoring, fp32.settings, fp32.invad)
         if fp32.fit != "standard":
             graph = convert(fold_gaussian(fp32.graph, fitted.gaussian.after(before)))
-            backend = OnnxRuntimeBackend(graph, fuse_int8=fuse_int8)
-        scores = self._scores(HostChain(backend, fp32.settings, fitted.scoring), fitted)
+            backend = OnnxRuntimeNetwork(graph, fuse_int8=fuse_int8)
+        scores = self._scores(CpuExecutor(backend, fp32.settings, fitted.scoring), fitted)
         error = golden.error(fp32.golden, fp32.settings, fitted.scoring, backend)
         return _Candidate(graph, fitted.scoring, scores.calibration, self._compare(scores, limits), error)
 
-    def _scores(self, chain: HostChain, fitted: CrossFit) -> _Scores:
+    def _scores(self, executor: CpuExecutor, fitted: CrossFit) -> _Scores:
         def scores(pictures: Pictures) -> dict[str, Floats]:
-            return {name: np.array([chain.score_prepared(p).score for p in group]) for name, group in pictures.items()}
+            return {name: np.array([executor.score_pixels(p).score for p in group]) for name, group in pictures.items()}
 
         evidence = self.evidence
         calibration = calibrations(evidence.held_out, fitted)

@@ -62,7 +62,7 @@ def _memory(system: System) -> Iterator[Finding]:
 
 
 def _cache(system: System) -> Iterator[Finding]:
-    from edgeirf.runtime.tensorrt.cache import cache_folder
+    from edgeirf.runtime.cache.folder import cache_folder
 
     try:
         folder = cache_folder(system.environment)

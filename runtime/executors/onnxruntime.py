@@ -1,4 +1,4 @@
-"""ONNX Runtime: the back end that is always there, on the CPU; on CUDA with ``onnxruntime-gpu``."""
+"""ONNX Runtime runs the network: on every CPU, and on CUDA with ``onnxruntime-gpu``."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from edgeirf.errors import BackendError
 
 
-class OnnxRuntimeBackend:
-    """One ONNX Runtime session.
+class OnnxRuntimeNetwork:
+    """One ONNX Runtime session. Implements :class:`edgeirf.runtime.executors.base.Network`.
 
     Args:
         graph: the ONNX file's bytes.
         threads: intra-op threads; None takes ``EDGEIRF_THREADS`` or the cores this process may use.
         provider: ``CPUExecutionProvider`` or ``CUDAExecutionProvider``.
-        fuse_int8: False computes quantise and dequantise steps as they are written, in float: for graphs laid out for
-            other libraries, which is quicker than what fusing makes of them.
+        fuse_int8: False computes quantise and dequantise steps in float, as the graph has them: faster for graphs that
+            are laid out for other libraries.
 
     Raises:
         BackendError: ONNX Runtime refuses the graph, or has no such provider.
@@ -42,8 +42,7 @@ class OnnxRuntimeBackend:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or default_threads()
         options.inter_op_num_threads = 1
-        # Spinning threads fight with the camera and whatever else the line computer does: measured 2.5x slower on a
-        # busy machine.
+        # Spinning threads take the cores from the camera and other programs: measured 2.5x slower on a busy machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not fuse_int8:
             options.add_session_config_entry("session.disable_quant_qdq", "1")
@@ -52,13 +51,13 @@ class OnnxRuntimeBackend:
             self.session = onnxruntime.InferenceSession(graph, options, providers=[provider])
         except Exception as error:  # ONNX Runtime raises a class of its own for each status
             raise BackendError(f"ONNX Runtime refuses the graph: {_first_line(error)}") from None
-        if self.session.get_providers()[0] != provider:  # it falls back to the CPU without a word
+        if self.session.get_providers()[0] != provider:  # ONNX Runtime falls back to the CPU and reports no error
             raise BackendError(f"ONNX Runtime could not start its {provider}: run `edgeirf doctor`")
         self._input = self.session.get_inputs()[0].name
         self._output = self.session.get_outputs()[0].name
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See :class:`edgeirf.runtime.executors.select.Backend`."""
+        """See :class:`edgeirf.runtime.executors.base.Network`."""
         try:
             field: NDArray[np.float32] = self.session.run([self._output], {self._input: batch})[0]
         except Exception as error:
@@ -66,8 +65,8 @@ class OnnxRuntimeBackend:
         return field
 
     def close(self) -> None:
-        """See :class:`edgeirf.runtime.executors.select.Backend`."""
-        del self.session
+        """See :class:`edgeirf.runtime.executors.base.Network`."""
+        vars(self).pop("session", None)
 
 
 def default_threads() -> int:

@@ -1,5 +1,5 @@
 """Where verdicts go."""
 
-from edgeirf.runtime.sinks.sink import Sink
+from edgeirf.runtime.sinks.sink import Need, Record, Sink
 
-__all__ = ["Sink"]
+__all__ = ["Need", "Record", "Sink"]

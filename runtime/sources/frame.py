@@ -27,8 +27,8 @@ class Frame:
     """
 
     image: Pixels | None
-    frame_id: int
-    source: str
+    frame_id: int | str | None
+    source: str | None
     captured_at: float | None = None
     error: str | None = None
     pixel_format: PixelFormat | None = None

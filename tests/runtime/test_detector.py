@@ -73,9 +73,9 @@ def test_a_camera_that_does_not_cover_the_region_of_interest_is_found_before_the
 ) -> None:
     path = tiny_bundle(tmp_path / "roi.irf", settings=Preprocess(size=(64, 64), roi=(100, 50, 128, 128)), held_out=19)
     with edgeirf.load(path, threads=1) as detector:
-        detector.prepare((178, 228))
+        detector.warm_up((178, 228))
         with pytest.raises(FrameError, match="does not cover"):
-            detector.prepare((178, 227))
+            detector.warm_up((178, 227))
 
 
 def test_the_overlay_is_the_map_over_the_frame(tiny_path: Path, bad) -> None:
@@ -93,7 +93,7 @@ def test_the_overlay_is_the_map_over_the_frame(tiny_path: Path, bad) -> None:
 def test_golden_images_give_the_scores_of_the_bundle(tiny_path: Path) -> None:
     with edgeirf.load(tiny_path, threads=1) as detector:
         golden = detector.bundle.golden
-        scores = [detector.chain.score_prepared(image).score for image in golden["images"]]
+        scores = [detector.executor.score_pixels(image).score for image in golden["images"]]
     np.testing.assert_allclose(scores, golden["scores"], rtol=1e-5)
 
 
@@ -116,7 +116,7 @@ def test_what_is_no_frame_is_refused(tiny_path: Path, frame: np.ndarray) -> None
 
 def test_a_network_that_gives_no_number_is_no_verdict(tiny_path: Path, good) -> None:
     with edgeirf.load(tiny_path, threads=1) as detector:
-        detector.chain.backend.run = lambda batch: np.full((1, 4, 8, 8), np.nan, np.float32)
+        detector.executor.network.run = lambda batch: np.full((1, 4, 8, 8), np.nan, np.float32)
         with pytest.raises(BackendError, match="finite"):
             detector(good(0))
 

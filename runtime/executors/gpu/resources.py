@@ -1,4 +1,4 @@
-"""What a chain holds on the GPU for as long as it lives, and how it is given back."""
+"""What an executor holds on the GPU as long as it lives, and how it frees it."""
 
 from __future__ import annotations
 

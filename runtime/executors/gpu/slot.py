@@ -1,23 +1,19 @@
-"""One frame in flight: the memory that is its own."""
+"""The memory of one frame in flight."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeirf.runtime.cuda.buffers import DeviceBuffer, SharedBuffer
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.cuda.modules import Kernels
+from edgeirf.runtime.executors.base import AnomalyMap
 from edgeirf.runtime.executors.gpu.frame_layout import Geometry
 from edgeirf.runtime.executors.gpu.recording import Engine, Recording
 from edgeirf.runtime.kernels import RESULT, Launch
-
-GetMap = Callable[[], NDArray[np.float32]]
 
 
 class Slot:
@@ -31,7 +27,8 @@ class Slot:
         recording: the work, for the geometry of the last frame.
         generation: counts the frames this slot has seen; a map belongs to one.
         sequence: the kernel's count of launches when the frame in flight is done.
-        latest: the map of the last frame, while anybody holds it.
+        flight: the frame whose result was not taken yet.
+        latest: the map of the last frame, while it is held.
     """
 
     def __init__(self, context: CudaContext, post: Launch) -> None:
@@ -41,7 +38,8 @@ class Slot:
         self.recording: Recording | None = None
         self.generation = 0
         self.sequence = 0
-        self.latest: weakref.ref[Any] | None = None
+        self.flight: object | None = None
+        self.latest: weakref.ref[AnomalyMap] | None = None
         try:
             self.field = DeviceBuffer(context, post.buffers["field"])
             self._fixed.append(self.field)
@@ -66,7 +64,7 @@ class Slot:
         plans: tuple[Launch, Launch],
         shared: dict[str, int],
     ) -> Recording:
-        """Makes the slot ready for frames of another geometry.
+        """Sets the slot up for frames of another geometry.
 
         Args:
             geometry: of the frames.
@@ -109,6 +107,7 @@ class Slot:
     def free(self) -> None:
         """Gives everything back; what the driver refuses goes with the context."""
         self._drop_recording()
+        self.flight = None
         for buffer in [*self._fixed, *([self._frame] if self._frame else [])]:
             with suppress(Exception):
                 buffer.free()

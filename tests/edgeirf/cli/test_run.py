@@ -16,6 +16,7 @@ import cv2
 import pytest
 
 from edgeirf.cli import main
+from edgeirf.verdict import STAGES
 
 COMMAND = [sys.executable, "-m", "edgeirf", "run"]
 
@@ -82,9 +83,9 @@ def test_a_folder_of_parts(here: Path, edgeirf: Run, good: Any, bad: Any) -> Non
     assert [row["reject"] for row in verdicts] == [False, False, True, False, True]
     assert set(verdicts[0]) == {
         *("frame_id", "source", "captured_at", "score", "p_value", "reject", "status", "regions", "latency_ms"),
-        *("model", "threshold", "product"),
+        *("model", "threshold", "pixel_threshold", "product"),
     }
-    assert {"preprocess", "network", "postprocess", "total", "camera_to_verdict"} == set(verdicts[0]["latency_ms"])
+    assert {*STAGES} - {"download"} == set(verdicts[0]["latency_ms"])
     assert all(row["latency_ms"]["camera_to_verdict"] >= row["latency_ms"]["total"] for row in verdicts)
     saved = sorted(path.name for path in (here / "rejects").iterdir())
     assert saved == ["000002_2.png", "000002_2_overlay.jpg", "000004_4.png", "000004_4_overlay.jpg"]
@@ -151,7 +152,7 @@ def test_a_video_cut_short_is_reported_at_its_end_and_ffmpeg_keeps_quiet(here: P
         (["--camera", "test://", "--false-reject-rate", "2"], 2, "lies between 0 and 1"),
         (["--camera", "test://", "--show"], 1, "--show needs a display"),
         (["--camera", "test://", "--jsonl", "."], 1, "cannot write ."),
-        (["--camera", "test://", "--save-rejects", "tiny.irf/x"], 1, "cannot make the folder"),
+        (["--camera", "test://", "--save-rejects", "tiny.irf/x"], 1, "cannot create the folder"),
     ],
 )
 def test_what_cannot_be_done_is_one_clear_line(

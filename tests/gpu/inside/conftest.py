@@ -1,4 +1,4 @@
-"""Chains on the stand-in driver."""
+"""Executors on the stand-in driver."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 import driver_control
 import pytest
 from ort_engine import OrtEngine
-from pairs import MakePair, Pair
+from pairs import InOrder, MakePair, Pair
 
 from edgeirf.conformal import Limits
-from edgeirf.runtime.executors.chain import HostChain
-from edgeirf.runtime.executors.gpu.executor import CudaChain
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.settings import Preprocess, Scoring
 
 LIMITS = Limits(threshold=25.0, pixel_threshold=20.0, scores=tuple(float(score) for score in range(2, 40)))
@@ -45,7 +44,7 @@ def discrete(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def make_pair(tiny_onnx: bytes) -> Iterator[MakePair]:
-    """``make_pair(settings, scoring, limits, **options of CudaChain)``; closed after the test."""
+    """``make_pair(settings, scoring, limits, **options of GpuExecutor)``; closed after the test."""
     made: list[Pair] = []
 
     def make(
@@ -53,8 +52,8 @@ def make_pair(tiny_onnx: bytes) -> Iterator[MakePair]:
     ) -> Pair:
         settings, scoring = settings or Preprocess(size=(32, 32)), scoring or Scoring(sigma=2.0)
         engine = OrtEngine(tiny_onnx, (settings.tiles[0] * settings.tiles[1], 3, *settings.size))
-        cuda = CudaChain(engine, settings, scoring, limits, release=engine.close, **options)
-        made.append(Pair(cuda, HostChain(OnnxRuntimeBackend(tiny_onnx, 1), settings, scoring, limits), engine))
+        cuda = InOrder(engine, settings, scoring, limits, release=engine.close, **options)
+        made.append(Pair(cuda, CpuExecutor(OnnxRuntimeNetwork(tiny_onnx, 1), settings, scoring, limits), engine))
         return made[-1]
 
     yield make

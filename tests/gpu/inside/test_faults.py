@@ -1,4 +1,4 @@
-"""The driver fails at any call: one clear error, nothing left behind, and a fresh chain works again."""
+"""The driver fails at any call: one clear error, nothing left behind, and a fresh executor works again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from ort_engine import OrtEngine
 from edgeirf.conformal import Limits
 from edgeirf.errors import BackendError, EdgeirfError
 from edgeirf.runtime.cuda.errors import GpuLostError, GpuOutOfMemoryError
-from edgeirf.runtime.executors.gpu.executor import CudaChain
+from edgeirf.runtime.executors.base import inspect
+from edgeirf.runtime.executors.gpu.executor import GpuExecutor
 from edgeirf.settings import Preprocess, Scoring
 
 SETTINGS, RULES = Preprocess(size=(64, 64)), Scoring(sigma=2.0)
@@ -30,21 +31,20 @@ def engine(tiny_onnx: bytes) -> OrtEngine:
 
 
 def scenario(engine: OrtEngine) -> None:
-    """A chain's whole life: load, prepare, inspect, map, heat map, two in flight, another shape, idle run, close."""
-    chain = CudaChain(engine, SETTINGS, RULES, Limits(pixel_threshold=5.0), release=engine.close)
+    """A executor's whole life: load, prepare, inspect, map, heat map, two in flight, another shape, idle run, close."""
+    executor = GpuExecutor(engine, SETTINGS, RULES, Limits(pixel_threshold=5.0), release=engine.close)
     try:
-        chain.prepare(FRAME.shape[:2], "bgr8")
-        inspected = chain.inspect(FRAME)
-        inspected.map()
-        inspected.heat()
-        chain.submit(FRAME)
-        chain.submit(FRAME[:60])
-        chain.result()
-        chain.result()
-        if not chain.tick():
-            chain.inspect(FRAME)
+        executor.warm_up(FRAME.shape[:2], "bgr8")
+        inspected = inspect(executor, FRAME)
+        inspected.map.array()
+        inspected.map.heat()
+        pending = [executor.submit(FRAME), executor.submit(FRAME[:60])]
+        for one in pending:
+            one.result()
+        if not executor.tick():
+            inspect(executor, FRAME)
     finally:
-        chain.close()
+        executor.close()
 
 
 def calls_of(engine: OrtEngine) -> dict[str, int]:
@@ -103,7 +103,7 @@ def test_the_gpu_is_lost_at_every_call(code: int, engine: OrtEngine, memory: str
             "cuMemAlloc",
             driver_control.OUT_OF_MEMORY,
             GpuOutOfMemoryError,
-            "ran out of memory while preparing the model",
+            "ran out of memory while loading the model",
         ),
         ("cuEventSynchronize", driver_control.UNKNOWN, GpuLostError, "stopped answering while inspecting a frame"),
         ("cuEventSynchronize", driver_control.LAUNCH_FAILED, GpuLostError, "faulted while inspecting a frame"),
@@ -119,28 +119,28 @@ def test_messages(entry: str, code: int, kind: type[BackendError], message: str,
     assert message in str(error)
 
 
-def test_a_failed_chain_says_why_ever_after(engine: OrtEngine) -> None:
-    chain = CudaChain(engine, SETTINGS, RULES)
-    chain.inspect(FRAME)
+def test_a_failed_executor_says_why_ever_after(engine: OrtEngine) -> None:
+    executor = GpuExecutor(engine, SETTINGS, RULES)
+    pending = executor.submit(FRAME)
     driver_control.fail("cuEventSynchronize", 1, driver_control.UNKNOWN)
     with pytest.raises(GpuLostError):
-        chain.inspect(FRAME)
+        inspect(executor, FRAME)
     assert driver_control.live() == {}
-    for call in (lambda: chain.inspect(FRAME), lambda: chain.submit(FRAME), chain.result):
+    for call in (lambda: inspect(executor, FRAME), lambda: executor.submit(FRAME), pending.result):
         with pytest.raises(BackendError, match=r"no longer runs .*stopped answering.*load it again"):
             call()
-    assert not chain.tick()
-    chain.close()
+    assert not executor.tick()
+    executor.close()
 
 
 def test_a_real_fault_of_a_kernel(engine: OrtEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The network writes past its output: the stand-in's fences notice, as the GPU's memory protection would."""
-    chain = CudaChain(engine, SETTINGS, RULES)
-    chain.inspect(FRAME)
+    executor = GpuExecutor(engine, SETTINGS, RULES)
+    inspect(executor, FRAME)
     monkeypatch.setattr(engine, "output_shape", (1, 4, 9, 8))
     monkeypatch.setattr(engine, "_infer", lambda batch: np.zeros((1, 4, 9, 8), np.float32))
     with pytest.raises(GpuLostError, match="faulted"):
-        chain.inspect(FRAME)
+        inspect(executor, FRAME)
     assert driver_control.live() == {}
 
 
@@ -149,17 +149,17 @@ def test_the_engine_fails(engine: OrtEngine, monkeypatch: pytest.MonkeyPatch) ->
         raise BackendError("TensorRT 10.3 failed: no reason")
 
     monkeypatch.setattr(engine, "enqueue", refuse)
-    chain = CudaChain(engine, SETTINGS, RULES, release=engine.close)
+    executor = GpuExecutor(engine, SETTINGS, RULES, release=engine.close)
     before = engine.closed
     with pytest.raises(BackendError, match="no reason"):
-        chain.inspect(FRAME)
+        inspect(executor, FRAME)
     assert engine.closed == before + 1
     assert driver_control.live() == {}
 
 
 def test_a_second_process_works_meanwhile(engine: OrtEngine) -> None:
-    chain = CudaChain(engine, SETTINGS, RULES)
-    chain.inspect(FRAME)
+    executor = GpuExecutor(engine, SETTINGS, RULES)
+    inspect(executor, FRAME)
     script = "import test_faults, ort_engine, sys; e = ort_engine.OrtEngine(sys.stdin.buffer.read(), (1, 3, 64, 64))"
     graph = engine.graph
     done = subprocess.run(
@@ -167,8 +167,8 @@ def test_a_second_process_works_meanwhile(engine: OrtEngine) -> None:
         input=graph, capture_output=True, check=False, env=os.environ.copy(),
     )  # fmt: skip
     assert done.stdout.strip() == b"1", done.stderr.decode()
-    chain.inspect(FRAME)
-    chain.close()
+    inspect(executor, FRAME)
+    executor.close()
 
 
 def test_no_gpu_and_no_driver(engine: OrtEngine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,15 +17,15 @@ from ort_engine import OrtEngine
 import edgeirf
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, FrameError
+from edgeirf.runtime.bench.measure import Workload, overlapped
 from edgeirf.runtime.cuda import modules
 from edgeirf.runtime.executors import golden
-from edgeirf.runtime.executors import tensorrt as backend_module
-from edgeirf.runtime.executors.chain import HostChain
+from edgeirf.runtime.executors import tensorrt as tensorrt_module
+from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.executors.gpu import keep_warm as keepwarm
-from edgeirf.runtime.executors.gpu.executor import CudaChain
-from edgeirf.runtime.executors.select import Opened
-from edgeirf.runtime.executors.tensorrt import TensorRTBackend
-from edgeirf.runtime.tensorrt.device import CudaDevice
+from edgeirf.runtime.executors.gpu.executor import GpuExecutor
+from edgeirf.runtime.executors.tensorrt import LoadedGraph, TensorRTNetwork
 
 Make = Callable[..., np.ndarray]
 
@@ -35,16 +35,16 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[OrtEngine]]:
     """Opens the bundle's graph as an :class:`OrtEngine`, on a real :class:`CudaDevice`."""
     opened: list[OrtEngine] = []
 
-    def open_tensorrt(bundle: Bundle, precision: str | None, progress: object = None) -> Opened:
+    def load_graph(bundle: Bundle, graphs: object, progress: object = None) -> LoadedGraph:
         model = bundle.manifest.models["fp32"]
         settings = bundle.manifest.preprocess
         shape = (settings.tiles[0] * settings.tiles[1], 3, *settings.size)
         opened.append(OrtEngine(bundle.member(model.file), shape))
-        backend = TensorRTBackend(opened[-1], CudaDevice())
-        golden.check(bundle, model, backend)
-        return Opened("fp32", model, backend)
+        network = TensorRTNetwork(opened[-1], CudaDevice())
+        golden.check(bundle, model, network)
+        return LoadedGraph("fp32", model, network)
 
-    monkeypatch.setattr(backend_module, "open_tensorrt", open_tensorrt)
+    monkeypatch.setattr(tensorrt_module, "load_graph", load_graph)
     yield opened
     assert [engine.closed for engine in opened] == [1] * len(opened)
 
@@ -52,7 +52,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[OrtEngine]]:
 @pytest.mark.parametrize("device", ["tensorrt", "auto"])
 def test_verdicts_equal_those_of_the_cpu(device: str, tiny_path: Path, good: Make, bad: Make, memory: str) -> None:
     with edgeirf.load(tiny_path, device) as gpu, edgeirf.load(tiny_path, "cpu", threads=1) as cpu:
-        assert isinstance(gpu.chain, CudaChain)
+        assert isinstance(gpu.executor, GpuExecutor)
         for frame in (good(500, (90, 80)), bad(501, (90, 80))):
             verdict, expected = gpu(frame), cpu(frame)
             assert verdict.reject == expected.reject
@@ -60,7 +60,17 @@ def test_verdicts_equal_those_of_the_cpu(device: str, tiny_path: Path, good: Mak
             assert verdict.score == pytest.approx(expected.score, rel=1e-3)
             assert [vars(r) | {"peak": 0} for r in verdict.regions] == [vars(r) | {"peak": 0} for r in expected.regions]
             np.testing.assert_allclose(verdict.map(), expected.map(), rtol=1e-3, atol=1e-3)
-            assert verdict.latency_ms["total"] == pytest.approx(verdict.latency_ms["copy"] + verdict.latency_ms["gpu"])
+            assert verdict.latency_ms["total"] == pytest.approx(
+                verdict.latency_ms["upload"] + verdict.latency_ms["inference"]
+            )
+
+
+def test_bench_keeps_two_frames_in_flight(tiny_path: Path, good: Make, memory: str) -> None:
+    with edgeirf.load(tiny_path, "tensorrt") as detector:
+        before = detector(good(2)).score
+        assert overlapped(detector, Workload([good(0), good(1)], steady=5)) > 0
+        assert detector.in_flight == 0
+        assert detector(good(2)).score == before
 
 
 def test_without_a_compiler_the_engine_still_runs(
@@ -71,7 +81,7 @@ def test_without_a_compiler_the_engine_still_runs(
 
     monkeypatch.setattr(modules, "machine_code", missing)
     with caplog.at_level(logging.WARNING, "edgeirf"), edgeirf.load(tiny_path, "tensorrt") as detector:
-        assert isinstance(detector.chain, HostChain)
+        assert isinstance(detector.executor, CpuExecutor)
         assert "stay on the CPU: no CUDA compiler" in caplog.text
         assert detector(bad(0)).reject
 
@@ -99,10 +109,10 @@ def test_a_lost_gpu_is_one_error_and_a_rejecting_verdict(tiny_path: Path, good: 
 
 
 def test_what_cannot_be_prepared_leaves_nothing_behind(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: CudaChain, *_: object) -> None:
+    def refuse(self: GpuExecutor, *_: object) -> None:
         raise FrameError("too large")
 
-    monkeypatch.setattr(CudaChain, "prepare", refuse)
+    monkeypatch.setattr(GpuExecutor, "warm_up", refuse)
     with pytest.raises(FrameError, match="too large"):
         edgeirf.load(tiny_path, "tensorrt", keep_warm=True)
     assert driver_control.live() == {}

@@ -69,11 +69,11 @@ def test_formats_and_sizes_take_turns(make_pair: MakePair, memory: str) -> None:
     pair = make_pair(Preprocess(size=(32, 32), roi=(3, 5, 29, 27)), limits=NO_LIMITS)
     turns = [("nv12", 60), ("bayer_rggb8", 60), ("nv12", 40), ("gray8", 90), ("bgr8", 40), ("bayer_bggr8", 40)]
     frames = [(references.random_frame(kind, side, side, side), kind) for kind, side in turns]
-    pair.cuda.submit(*frames[0])
+    pair.cuda.start(*frames[0])
     for now, following in itertools.pairwise([*frames, frames[0]]):
-        pair.cuda.submit(*following)
-        pair.agree(pair.cuda.result(), *now)
-    pair.cuda.result()
+        pair.cuda.start(*following)
+        pair.agree(pair.cuda.next(), *now)
+    pair.cuda.next()
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -17,16 +17,16 @@ from ort_engine import OrtEngine
 import edgeirf
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError
-from edgeirf.runtime.executors import tensorrt as backend_module
-from edgeirf.runtime.executors.select import Opened
-from edgeirf.runtime.executors.tensorrt import TensorRTBackend
+from edgeirf.runtime.executors import tensorrt as tensorrt_module
+from edgeirf.runtime.executors.cuda_device import CudaDevice
+from edgeirf.runtime.executors.tensorrt import LoadedGraph, TensorRTNetwork
 from edgeirf.runtime.line.pipeline import run_pipeline
 from edgeirf.runtime.line.stats import Stats
+from edgeirf.runtime.sinks import Sink
 from edgeirf.runtime.sinks.jsonl import JsonLines
 from edgeirf.runtime.sinks.rejects import RejectSaver
 from edgeirf.runtime.sources.live import LiveSource
 from edgeirf.runtime.sources.raw import Declared
-from edgeirf.runtime.tensorrt.device import CudaDevice
 from edgeirf.settings import PixelFormat, Preprocess
 
 Make = Callable[..., np.ndarray]
@@ -57,29 +57,26 @@ class Camera:
         pass
 
 
-class Taken:
+class Taken(Sink):
     """A sink that lets the camera go on."""
 
     def __init__(self, camera: Camera) -> None:
         self.camera = camera
 
-    def write(self, frame: object, verdict: object) -> None:
+    def write(self, record: object) -> None:
         self.camera.room.release()
-
-    def close(self) -> None:
-        pass
 
 
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Opens the bundle's graph as an :class:`OrtEngine`, on a real :class:`CudaDevice`."""
 
-    def open_tensorrt(bundle: Bundle, precision: str | None, progress: object = None) -> Opened:
+    def load_graph(bundle: Bundle, graphs: object, progress: object = None) -> LoadedGraph:
         model = bundle.manifest.models["fp32"]
         graph = OrtEngine(bundle.member(model.file), (1, 3, *bundle.manifest.preprocess.size))
-        return Opened("fp32", model, TensorRTBackend(graph, CudaDevice()))
+        return LoadedGraph("fp32", model, TensorRTNetwork(graph, CudaDevice()))
 
-    monkeypatch.setattr(backend_module, "open_tensorrt", open_tensorrt)
+    monkeypatch.setattr(tensorrt_module, "load_graph", load_graph)
     yield
     assert driver_control.live() == {}
 
@@ -97,11 +94,11 @@ def run(
     declared = source if pixel_format is None else Declared(source, pixel_format)
     with edgeirf.load(path, "tensorrt") as detector:
         height, width = frames[0].shape[:2]
-        detector.prepare((height, width), pixel_format or "bgr8")
+        detector.warm_up((height, width), pixel_format or "bgr8")
         driver_control.reset()
         sinks = [
             JsonLines(str(folder / "v.jsonl")),
-            RejectSaver(str(folder / "rejects"), detector.pixel_threshold),
+            RejectSaver(str(folder / "rejects")),
             Taken(camera),
         ]
         problem = run_pipeline(declared, detector, sinks, Stats(), max_frames)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from pairs import MakePair, Pair
+from pairs import InOrder, MakePair, Pair
 
 from edgeirf.conformal import Limits
 from edgeirf.runtime.cuda.buffers import DeviceBuffer, SharedBuffer
 from edgeirf.runtime.executors.gpu import recording
-from edgeirf.runtime.executors.gpu.executor import CudaChain
+from edgeirf.runtime.executors.gpu.executor import GpuExecutor
 from edgeirf.runtime.executors.gpu.frame_layout import Geometry
 from edgeirf.runtime.executors.gpu.slot import Slot
 
@@ -55,7 +55,7 @@ def stages_out_of_order(patch: Patch, pair: Pair) -> None:
 
 
 def one_slot_for_two_frames(patch: Patch, pair: Pair) -> None:
-    patch.setattr(CudaChain, "_free_slot", lambda self: self._gpu.slots[0])
+    patch.setattr(GpuExecutor, "_free_slot", lambda self: self._gpu.slots[0])
 
 
 def pixels_not_staged(patch: Patch, pair: Pair) -> None:
@@ -65,13 +65,13 @@ def pixels_not_staged(patch: Patch, pair: Pair) -> None:
 def workspace_not_zeroed(patch: Patch, pair: Pair) -> None:
     pair.cuda.close()
     patch.setattr(DeviceBuffer, "fill_zero", silent)
-    pair.cuda = CudaChain(pair.engine, pair.host.settings, pair.host.rules, pair.host.limits)
+    pair.cuda = InOrder(pair.engine, pair.host.settings, pair.host.rules, pair.host.limits)
 
 
 def limits_of_another_product(patch: Patch, pair: Pair) -> None:
     pair.cuda.close()
     limits = Limits(threshold=0.1, pixel_threshold=pair.host.limits.pixel_threshold, scores=(1.0,))
-    pair.cuda = CudaChain(pair.engine, pair.host.settings, pair.host.rules, limits)
+    pair.cuda = InOrder(pair.engine, pair.host.settings, pair.host.rules, limits)
 
 
 def an_older_graph(patch: Patch, pair: Pair) -> None:
@@ -101,10 +101,10 @@ def wrong(pair: Pair, frames: list[np.ndarray]) -> bool:
             pair.compare(frame)
         for now, following in zip(frames, [*frames[1:], None], strict=True):
             if now is frames[0]:
-                pair.cuda.submit(now)
+                pair.cuda.start(now)
             if following is not None:
-                pair.cuda.submit(following)
-            pair.agree(pair.cuda.result(), now, maps=False)  # fetching a map would wait
+                pair.cuda.start(following)
+            pair.agree(pair.cuda.next(), now, maps=False)  # fetching a map would wait
     except Exception:
         return True
     return False

@@ -13,12 +13,14 @@ from ort_engine import OrtEngine
 import edgeirf
 from edgeirf.bundle import Bundle
 from edgeirf.runtime.detector import Detector
-from edgeirf.runtime.executors.chain import HostChain
-from edgeirf.runtime.executors.gpu.executor import CudaChain
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
-from edgeirf.runtime.executors.select import Opened
-from edgeirf.runtime.executors.tensorrt import TensorRTBackend
-from edgeirf.runtime.tensorrt.device import CudaDevice
+from edgeirf.runtime.executors import tensorrt as tensorrt_module
+from edgeirf.runtime.executors.base import inspect
+from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.cuda_device import CudaDevice
+from edgeirf.runtime.executors.gpu.executor import GpuExecutor
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
+from edgeirf.runtime.executors.select import Request, Selection
+from edgeirf.runtime.executors.tensorrt import LoadedGraph, TensorRTNetwork
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
@@ -69,14 +71,18 @@ def pair(exported: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     model = bundle.manifest.models[key]
     graph = bundle.member(model.file)
     engine = OrtEngine(graph, (1, 3, 64, 64))
-    opened = {
-        "tensorrt": Opened(key, model, TensorRTBackend(engine, CudaDevice())),
-        "cpu": Opened(key, model, OnnxRuntimeBackend(graph, threads=1)),
-    }
-    monkeypatch.setattr("edgeirf.runtime.detector.open_model", lambda bundle, device, *more: opened[device])
-    with edgeirf.load(exported, "tensorrt") as gpu, edgeirf.load(exported, "cpu") as cpu:
-        assert isinstance(gpu.chain, CudaChain)
-        assert isinstance(cpu.chain, HostChain)
+    monkeypatch.setattr(
+        tensorrt_module, "load_graph", lambda *_: LoadedGraph(key, model, TensorRTNetwork(engine, CudaDevice()))
+    )
+    request = Request(bundle.manifest.products[0], bundle.manifest.false_reject_rate)
+    network = OnnxRuntimeNetwork(graph, threads=1)
+    host = CpuExecutor(network, bundle.manifest.preprocess, model.scoring, request.limits(model))
+    with (
+        edgeirf.load(exported, "tensorrt") as gpu,
+        Detector(bundle, Selection("cpu", key, model, host), request) as cpu,
+    ):
+        assert isinstance(gpu.executor, GpuExecutor)
+        assert isinstance(cpu.executor, CpuExecutor)
         yield gpu, cpu
     assert engine.closed == 1
 
@@ -105,8 +111,8 @@ def test_the_gpu_s_int8_layout_judges_as_the_cpu_s(exported: Path, pair: tuple[D
     bundle = Bundle.read(exported)
     model = bundle.manifest.models["int8"]
     limits = model.calibration[gpu.product].limits(bundle.manifest.false_reject_rate)
-    backend = OnnxRuntimeBackend(bundle.member(model.file), threads=1)
-    cpu = HostChain(backend, bundle.manifest.preprocess, model.scoring, limits)
+    network = OnnxRuntimeNetwork(bundle.member(model.file), threads=1)
+    cpu = CpuExecutor(network, bundle.manifest.preprocess, model.scoring, limits)
     for seed in range(9):
         frame = part(seed, (80, 80))
-        assert gpu(frame).reject == cpu.inspect(frame).reject == (seed % 3 == 2)
+        assert gpu(frame).reject == inspect(cpu, frame).reject == (seed % 3 == 2)

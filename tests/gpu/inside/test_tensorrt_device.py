@@ -1,4 +1,4 @@
-"""The TensorRT back end's own memory and stream on the real pycuda: any thread may run it, nothing is left behind."""
+"""The TensorRT network's own memory and stream on the real pycuda: any thread may run it, nothing is left behind."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ort_engine import OrtEngine
 
 from edgeirf.errors import BackendError
 from edgeirf.runtime.cuda.errors import GpuOutOfMemoryError
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
-from edgeirf.runtime.executors.tensorrt import TensorRTBackend
-from edgeirf.runtime.tensorrt.device import CudaDevice
+from edgeirf.runtime.executors.cuda_device import CudaDevice
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
+from edgeirf.runtime.executors.tensorrt import TensorRTNetwork
 
 SHAPE = (2, 3, 64, 64)
 
@@ -26,33 +26,33 @@ def engine(tiny_onnx: bytes) -> OrtEngine:
 @pytest.mark.parametrize("order", ["lazy", "eager", "random"])
 def test_batches_go_up_and_fields_come_down(tiny_onnx: bytes, engine: OrtEngine, order: str) -> None:
     driver_control.schedule(order)
-    backend, reference = TensorRTBackend(engine, CudaDevice()), OnnxRuntimeBackend(tiny_onnx, threads=1)
+    network, reference = TensorRTNetwork(engine, CudaDevice()), OnnxRuntimeNetwork(tiny_onnx, threads=1)
     batches = np.random.default_rng(0).normal(size=(4, *SHAPE)).astype(np.float32)
-    fields = [backend.run(batch) for batch in batches]
+    fields = [network.run(batch) for batch in batches]
     with ThreadPoolExecutor(1) as other:  # the pipeline inspects in a thread of its own
-        fields.append(other.submit(backend.run, batches[0]).result())
+        fields.append(other.submit(network.run, batches[0]).result())
     for batch, field in zip([*batches, batches[0]], fields, strict=True):
         np.testing.assert_array_equal(field, reference.run(batch))
-    backend.close()
+    network.close()
     assert driver_control.live() == {}
 
 
 def test_nothing_is_allocated_for_a_frame(engine: OrtEngine) -> None:
-    backend = TensorRTBackend(engine, CudaDevice())
+    network = TensorRTNetwork(engine, CudaDevice())
     kinds = ("device_allocations", "pinned_allocations")
     before = [driver_control.count(kind) for kind in kinds]
     for _ in range(5):
-        backend.run(np.zeros(SHAPE, np.float32))
+        network.run(np.zeros(SHAPE, np.float32))
     assert [driver_control.count(kind) for kind in kinds] == before
-    backend.close()
+    network.close()
 
 
 def test_a_gpu_that_fails_is_one_line(engine: OrtEngine) -> None:
-    backend = TensorRTBackend(engine, CudaDevice())
+    network = TensorRTNetwork(engine, CudaDevice())
     driver_control.fail("cuMemcpyHtoDAsync", 1, 400)
     with pytest.raises(BackendError, match="the GPU refused while running the network"):
-        backend.run(np.zeros(SHAPE, np.float32))
-    backend.close()
+        network.run(np.zeros(SHAPE, np.float32))
+    network.close()
     assert driver_control.live() == {}
 
 
@@ -60,7 +60,7 @@ def test_too_little_memory(engine: OrtEngine) -> None:
     device = CudaDevice()
     driver_control.fail("cuMemAlloc", 1, driver_control.OUT_OF_MEMORY, times=100)
     with pytest.raises(GpuOutOfMemoryError):
-        TensorRTBackend(engine, device)
+        TensorRTNetwork(engine, device)
     driver_control.reset()
     device.close()
     assert driver_control.live() == {}

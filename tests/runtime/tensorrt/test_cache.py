@@ -13,8 +13,9 @@ import pytest
 
 from edgeirf.errors import BackendError, EdgeirfError
 from edgeirf.runtime.cache import sealed
+from edgeirf.runtime.cache.folder import cache_folder
 from edgeirf.runtime.tensorrt.builder import BuiltEngine
-from edgeirf.runtime.tensorrt.cache import EngineCache, EngineKey, cache_folder
+from edgeirf.runtime.tensorrt.cache import EngineCache, EngineKey
 from edgeirf.runtime.tensorrt.precision_report import FusionReport, Product
 
 KEY = EngineKey("ab" * 32, "fp16", "fp16", "Orin", "SM87", "tensorrt", "10.7.0")

@@ -1,4 +1,4 @@
-"""How the line is doing, in the terminal."""
+"""The status of the line in the terminal."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from time import perf_counter
 from typing import TextIO
 
 from edgeirf.runtime.line.stats import Stats
-from edgeirf.runtime.sources.frame import Frame, Source
-from edgeirf.verdict import Verdict
+from edgeirf.runtime.sinks import Record, Sink
+from edgeirf.runtime.sources.frame import Source
 
 TERMINAL, LOG = 0.1, 10.0
 """Seconds between updates: of a line that is rewritten in a terminal, and of lines in a log."""
 
 
-class LiveStatus:
-    """One line that is rewritten in place; in a file or pipe, a plain line now and then.
+class LiveStatus(Sink):
+    """One line that is rewritten in place; in a file or pipe, a new line every 10 seconds.
 
-    Why a frame could not be inspected goes to stderr, a line each; the same reason again and again is said once.
+    The reason why a frame was not inspected goes to stderr, one line each; a repeated reason is printed once.
 
     Args:
         stream: where the line goes.
@@ -33,14 +33,15 @@ class LiveStatus:
         self._rewrites = stream.isatty()
         self._every = TERMINAL if self._rewrites else LOG
         self._due = perf_counter() + (0.0 if self._rewrites else LOG)
-        self._said: str | None = None
+        self._printed: str | None = None
 
-    def write(self, frame: Frame, verdict: Verdict) -> None:
+    def write(self, record: Record) -> None:
         """Updates the line when it is due."""
-        if verdict.error is not None and verdict.error != self._said:
+        verdict = record.verdict
+        if verdict.error is not None and verdict.error != self._printed:
             self.close()
             print(f"edgeirf: {' '.join(verdict.error.split())}", file=sys.stderr, flush=True)
-            self._said = verdict.error
+            self._printed = verdict.error
         now = perf_counter()
         if now < self._due:
             return
@@ -54,7 +55,7 @@ class LiveStatus:
         self._stream.flush()
 
     def close(self) -> None:
-        """Clears the line, for the summary to take its place."""
+        """Clears the line: the summary takes its place."""
         if self._rewrites:
             self._stream.write("\r\x1b[K")
             self._stream.flush()

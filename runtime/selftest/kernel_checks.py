@@ -1,11 +1,10 @@
-"""The project's kernels on this GPU, without TensorRT: compiled, run, compared with the host's definition."""
+"""The project's kernels on this GPU, without TensorRT: compiled, run, compared with the CPU reference."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from outcome import Failed, Figures
 
 from edgeirf.runtime import scoring
 from edgeirf.runtime.cuda.buffers import DeviceBuffer
@@ -15,6 +14,7 @@ from edgeirf.runtime.cuda.modules import Kernels
 from edgeirf.runtime.imaging import preprocess
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.kernels import SOURCES, Launch, plan_postprocess, plan_preprocess, read_result
+from edgeirf.runtime.selftest.outcome import Failed, Figures
 from edgeirf.settings import Preprocess, Scoring
 
 FRAMES = [((97, 131), 3, np.uint8), ((480, 640), 1, np.uint8), ((1944, 2592), 3, np.uint8), ((301, 203), 3, np.uint16)]

@@ -1,4 +1,4 @@
-"""One check: what it found, or why it could not look."""
+"""One check: passed, failed or skipped, with its figures."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Status = Literal["passed", "failed", "skipped"]
 
 
 class Skip(Exception):
-    """The check cannot be made here; the message says why."""
+    """The check cannot run here; the message says why."""
 
 
 class Failed(Exception):
-    """The check was made, and something is wrong.
+    """The check ran, and something is wrong.
 
     Attributes:
-        figures: what was measured all the same.
+        figures: what was measured.
     """
 
     def __init__(self, message: str, figures: Figures | None = None) -> None:
@@ -52,7 +52,7 @@ class Outcome:
 
 
 def run(name: str, check: Callable[[], Figures]) -> Outcome:
-    """Makes a check; nothing that it does ends the others."""
+    """Runs a check; an error in it does not end the other checks."""
     start = time.perf_counter()
 
     def done(

@@ -1,10 +1,9 @@
-"""``tests/device``, which a user with a GPU runs: each check can pass, and can fail."""
+"""``edgeirf selftest``, which a user with a GPU runs: each check can pass, and can fail."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,18 +12,13 @@ import numpy as np
 import pytest
 from ort_engine import OrtEngine
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "device"))
-
-import chain_checks
-import outcome
-
 from edgeirf.bundle import Bundle
 from edgeirf.runtime.bench import Workload
-from edgeirf.runtime.executors import tensorrt as backend_module
-from edgeirf.runtime.executors.gpu.executor import CudaChain
-from edgeirf.runtime.executors.select import Opened
-from edgeirf.runtime.executors.tensorrt import TensorRTBackend
-from edgeirf.runtime.tensorrt.device import CudaDevice
+from edgeirf.runtime.executors import tensorrt as tensorrt_module
+from edgeirf.runtime.executors.cuda_device import CudaDevice
+from edgeirf.runtime.executors.gpu.executor import GpuExecutor
+from edgeirf.runtime.executors.tensorrt import LoadedGraph, TensorRTNetwork
+from edgeirf.runtime.selftest import executor_checks, outcome
 from edgeirf.settings import Preprocess
 
 
@@ -45,67 +39,67 @@ def small_path(tiny_bundle: Callable[..., Path], tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture
-def subject(small_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[chain_checks.Subject]:
+def subject(small_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[executor_checks.Subject]:
     bundle = Bundle.read(small_path)
     model = bundle.manifest.models["fp32"]
     engines: list[OrtEngine] = []
 
-    def open_model(precision: str, kind: type[OrtEngine] = OrtEngine) -> Opened:
+    def load_graph(precision: str, kind: type[OrtEngine] = OrtEngine) -> LoadedGraph:
         engines.append(kind(bundle.member(model.file), (1, 3, *bundle.manifest.preprocess.size)))
-        return Opened("fp32", model, TensorRTBackend(engines[-1], CudaDevice()))
+        return LoadedGraph("fp32", model, TensorRTNetwork(engines[-1], CudaDevice()))
 
-    monkeypatch.setattr(backend_module, "open_tensorrt", lambda bundle, precision, progress=None: open_model("fp32"))
-    made = chain_checks.Subject.of(bundle, (100, 120))
-    yield dataclasses.replace(made, open_model=open_model, frames=[made.frames[0], made.frames[-1]])
+    monkeypatch.setattr(tensorrt_module, "load_graph", lambda bundle, graphs, progress=None: load_graph("fp32"))
+    subject = executor_checks.Subject.of(bundle, (100, 120))
+    yield dataclasses.replace(subject, load_graph=load_graph, frames=[subject.frames[0], subject.frames[-1]])
     assert [engine.closed for engine in engines] == [1] * len(engines)
 
 
-Check = Callable[[chain_checks.Subject], outcome.Figures]
+Check = Callable[[executor_checks.Subject], outcome.Figures]
 CHECKS: dict[str, Check] = {
-    "parity": lambda subject: chain_checks.parity(subject, "fp32"),
-    "raw": chain_checks.raw_formats,
-    "graphs": chain_checks.graphs,
-    "pauses": lambda subject: chain_checks.keep_warm(subject, gaps=2, gap_s=0.05),
-    "latency": lambda subject: chain_checks.latency(
+    "parity": lambda subject: executor_checks.parity(subject, "fp32"),
+    "raw": executor_checks.raw_formats,
+    "graphs": executor_checks.graphs,
+    "pauses": lambda subject: executor_checks.keep_warm(subject, gaps=2, gap_s=0.05),
+    "latency": lambda subject: executor_checks.latency(
         subject, "fp32", Workload(subject.frames, steady=3, triggered=1, interval_s=0.01)
     ),
-    "leaks": lambda subject: chain_checks.leaks(subject, 12),
+    "leaks": lambda subject: executor_checks.leaks(subject, 12),
 }
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_checks_pass(name: str, subject: chain_checks.Subject) -> None:
+def test_checks_pass(name: str, subject: executor_checks.Subject) -> None:
     done = outcome.run(name, lambda: CHECKS[name](subject))
     assert done.status == "passed", done
     json.dumps(done.to_json(), allow_nan=False)
     assert name in done.line()
 
 
-def test_parity_fails_where_scores_drift(subject: chain_checks.Subject) -> None:
-    drifting = dataclasses.replace(subject, open_model=lambda precision: subject.open_model(precision, Drifting))  # type: ignore[call-arg]
-    done = outcome.run("parity", lambda: chain_checks.parity(drifting, "fp32"))
+def test_parity_fails_where_scores_drift(subject: executor_checks.Subject) -> None:
+    drifting = dataclasses.replace(subject, load_graph=lambda precision: subject.load_graph(precision, Drifting))  # type: ignore[call-arg]
+    done = outcome.run("parity", lambda: executor_checks.parity(drifting, "fp32"))
     assert done.status == "failed"
     assert "scores differ by 0.02" in done.detail
     assert done.figures["largest_difference"] == pytest.approx(0.0201, rel=0.01)
 
 
-def test_a_leak_is_found(subject: chain_checks.Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, hoard = CudaChain.inspect, []
+def test_a_leak_is_found(subject: executor_checks.Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, hoard = GpuExecutor.submit, []
 
-    def leaking(self: CudaChain, frame: np.ndarray) -> object:
+    def leaking(self: GpuExecutor, frame: np.ndarray, pixel_format: None = None) -> object:
         with self._gpu.context.current():
             hoard.append(self._gpu.context.driver.mem_alloc(8 << 20))
         return real(self, frame)
 
-    monkeypatch.setattr(CudaChain, "inspect", leaking)
-    done = outcome.run("leaks", lambda: chain_checks.leaks(subject, 12))
+    monkeypatch.setattr(GpuExecutor, "submit", leaking)
+    done = outcome.run("leaks", lambda: executor_checks.leaks(subject, 12))
     assert (done.status, done.detail) == ("failed", "memory grows")
     hoard.clear()
     driver_control.sweep()
 
 
-def test_a_precision_that_the_bundle_lacks_is_skipped(subject: chain_checks.Subject) -> None:
-    done = outcome.run("parity", lambda: chain_checks.parity(subject, "int8"))
+def test_a_precision_that_the_bundle_lacks_is_skipped(subject: executor_checks.Subject) -> None:
+    done = outcome.run("parity", lambda: executor_checks.parity(subject, "int8"))
     assert done.status == "skipped"
     assert "edgeirf export --precision int8" in done.detail
 

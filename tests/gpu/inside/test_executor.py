@@ -1,4 +1,4 @@
-"""How the chain works: launches, waits, allocations, captures, frames in flight, maps, threads and contexts."""
+"""How the GPU executor works: launches, waits, allocations, captures, frames in flight, maps, threads and contexts."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_a_frame_costs_two_kernels_one_graph_launch_and_one_wait(make_pair: Make
     for seed in range(3):
         pair.cuda.inspect(good(seed))
     assert driver_control.counts() == {
-        "cuCtxPushCurrent": 3,
-        "cuCtxPopCurrent": 3,
+        "cuCtxPushCurrent": 6,  # submit() and result()
+        "cuCtxPopCurrent": 6,
         "cuGraphLaunch": 3,
         "cuEventRecord": 3,
         "cuEventSynchronize": 3,
@@ -44,9 +44,9 @@ def test_a_frame_costs_two_kernels_one_graph_launch_and_one_wait(make_pair: Make
 def test_nothing_is_allocated_for_a_frame(make_pair: MakePair, memory: str, good: Make, bad: Make) -> None:
     pair = make_pair()
     for seed in range(2):
-        pair.cuda.submit(good(seed))
-        pair.cuda.submit(bad(seed))
-        pair.cuda.result(), pair.cuda.result()
+        pair.cuda.start(good(seed))
+        pair.cuda.start(bad(seed))
+        pair.cuda.next(), pair.cuda.next()
         pair.cuda.inspect(good(seed))
         if seed == 0:
             driver_control.reset()
@@ -73,10 +73,10 @@ def test_without_graphs_frames_are_queued_call_by_call(
     driver_control.fail(entry, 1, 801, times=1000)
     with caplog.at_level("WARNING", "edgeirf"):
         pair.compare(bad(0))
-        pair.cuda.submit(good(1))
-        pair.cuda.submit(bad(2))
-        pair.agree(pair.cuda.result(), good(1))
-        pair.agree(pair.cuda.result(), bad(2))
+        pair.cuda.start(good(1))
+        pair.cuda.start(bad(2))
+        pair.agree(pair.cuda.next(), good(1))
+        pair.agree(pair.cuda.next(), bad(2))
         assert pair.cuda.tick()
         pair.compare(bad(3))
     assert driver_control.count("graph_launches") == 0
@@ -85,15 +85,15 @@ def test_without_graphs_frames_are_queued_call_by_call(
 
 def test_a_camera_that_is_known_costs_its_first_frames_nothing(make_pair: MakePair, memory: str, bad: Make) -> None:
     pair = make_pair()
-    pair.cuda.prepare((90, 80), "bgr8")
+    pair.cuda.warm_up((90, 80), "bgr8")
     driver_control.reset()
-    pair.cuda.submit(bad(0, (90, 80)))
-    pair.cuda.submit(bad(1, (90, 80)))
-    pair.cuda.result(), pair.cuda.result()
+    pair.cuda.start(bad(0, (90, 80)))
+    pair.cuda.start(bad(1, (90, 80)))
+    pair.cuda.next(), pair.cuda.next()
     assert driver_control.count("graph_captures") == driver_control.count("device_allocations") == 0
     assert driver_control.count("synchronisations") == 2
     with pytest.raises(FrameError, match="does not cover"):
-        make_pair(Preprocess(size=(32, 32), roi=(2, 2, 30, 30))).cuda.prepare((20, 20), "bgr8")
+        make_pair(Preprocess(size=(32, 32), roi=(2, 2, 30, 30))).cuda.warm_up((20, 20), "bgr8")
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -101,11 +101,11 @@ def test_two_frames_in_flight(schedule: str, make_pair: MakePair, memory: str, g
     pair = make_pair()
     driver_control.schedule(schedule, seed=3)
     frames = [bad(seed, (90, 80)) if seed % 3 else good(seed, (90, 80)) for seed in range(7)]
-    pair.cuda.submit(frames[0])
+    pair.cuda.start(frames[0])
     for now, following in zip(frames, [*frames[1:], None], strict=True):
         if following is not None:
-            pair.cuda.submit(following)
-        pair.agree(pair.cuda.result(), now)
+            pair.cuda.start(following)
+        pair.agree(pair.cuda.next(), now)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -119,24 +119,23 @@ def test_one_frame_after_the_other(schedule: str, make_pair: MakePair, memory: s
 def test_shapes_change_while_a_frame_is_in_flight(make_pair: MakePair, discrete: None, good: Make, bad: Make) -> None:
     pair = make_pair()
     frames = [bad(0, (60, 60)), good(1, (120, 90)), bad(2, (200, 100)), good(3, (60, 60)), bad(4, (61, 59))]
-    pair.cuda.submit(frames[0])
+    pair.cuda.start(frames[0])
     for now, following in itertools.pairwise(frames):
-        pair.cuda.submit(following)
-        pair.agree(pair.cuda.result(), now)
-    pair.agree(pair.cuda.result(), frames[-1])
+        pair.cuda.start(following)
+        pair.agree(pair.cuda.next(), now)
+    pair.agree(pair.cuda.next(), frames[-1])
 
 
-def test_order_of_calls(make_pair: MakePair, good: Make) -> None:
+def test_frames_in_flight_are_at_most_two_and_each_result_is_taken_once(make_pair: MakePair, good: Make) -> None:
     cuda = make_pair().cuda
-    with pytest.raises(UsageError, match="no frame is in flight"):
-        cuda.result()
-    cuda.submit(good(0))
-    with pytest.raises(UsageError, match="take a result"):
-        cuda.inspect(good(0))
-    cuda.submit(good(1))
+    first, second = cuda.submit(good(0)), cuda.submit(good(1))
     with pytest.raises(UsageError, match="take a result"):
         cuda.submit(good(2))
-    assert cuda.result().score != cuda.result().score
+    with pytest.raises(UsageError, match="take a result"):
+        cuda.warm_up((64, 64), "bgr8")
+    assert second.result().score != first.result().score
+    with pytest.raises(UsageError, match="taken before"):
+        first.result()
 
 
 @pytest.mark.parametrize(
@@ -166,9 +165,9 @@ class TestMaps:
         driver_control.reset()
         inspected = cuda.inspect(good(1))
         assert driver_control.count("bytes_down") == 64
-        assert inspected.map().shape == (32, 32)
+        assert inspected.map.array().shape == (32, 32)
         assert driver_control.count("bytes_down") == 64 + 32 * 32 * 4
-        inspected.map()
+        inspected.map.array()
         assert driver_control.count("bytes_down") == 64 + 32 * 32 * 4
 
     def test_gone_with_the_next_frame_in_its_place(self, make_pair: MakePair, good: Make) -> None:
@@ -176,7 +175,7 @@ class TestMaps:
         first = cuda.inspect(good(0))
         cuda.inspect(good(1))
         with pytest.raises(UsageError, match="before the next frame"):
-            first.map()
+            first.map.array()
 
     def test_kept_while_somebody_holds_a_frame_with_regions(
         self, make_pair: MakePair, memory: str, good: Make, bad: Make
@@ -188,17 +187,17 @@ class TestMaps:
 
     def test_of_the_frame_before_while_another_is_in_flight(self, make_pair: MakePair, memory: str, good: Make) -> None:
         pair = make_pair()
-        pair.cuda.submit(good(0))
-        pair.cuda.submit(good(1))
-        pair.agree(pair.cuda.result(), good(0))
-        pair.agree(pair.cuda.result(), good(1))
+        pair.cuda.start(good(0))
+        pair.cuda.start(good(1))
+        pair.agree(pair.cuda.next(), good(0))
+        pair.agree(pair.cuda.next(), good(1))
 
-    def test_not_after_the_chain_is_closed(self, make_pair: MakePair, good: Make) -> None:
+    def test_not_after_the_executor_is_closed(self, make_pair: MakePair, good: Make) -> None:
         cuda = make_pair().cuda
         inspected = cuda.inspect(good(0))
         cuda.close()
         with pytest.raises(BackendError, match="closed"):
-            inspected.map()
+            inspected.map.array()
 
     @pytest.mark.parametrize("make_frame", ["good", "bad"])
     def test_not_spoilt_by_preparing_for_another_camera(
@@ -206,12 +205,12 @@ class TestMaps:
     ) -> None:
         pair, frame = make_pair(), request.getfixturevalue(make_frame)(0)
         inspected = pair.cuda.inspect(frame)
-        pair.cuda.prepare((200, 100), "bgr8")
+        pair.cuda.warm_up((200, 100), "bgr8")
         if make_frame == "bad":  # regions: kept for whoever holds it
             pair.agree(inspected, frame)
             return
         with pytest.raises(UsageError, match="before the next frame"):
-            inspected.map()
+            inspected.map.array()
 
     @pytest.mark.parametrize("spots", [1, 3, 20])
     def test_regions_do_not_wait_for_the_frame_after(
@@ -223,15 +222,15 @@ class TestMaps:
         for spot in range(spots):
             row, column = divmod(spot, 6)
             frame[row * 40 + 10 : row * 40 + 18, column * 40 + 10 : column * 40 + 18] = 255
-        pair.cuda.prepare((256, 256), "bgr8")
-        pair.cuda.submit(frame)
-        pair.cuda.submit(good(1, (256, 256)))
+        pair.cuda.warm_up((256, 256), "bgr8")
+        pair.cuda.start(frame)
+        pair.cuda.start(good(1, (256, 256)))
         driver_control.reset()
-        inspected = pair.cuda.result()
+        inspected = pair.cuda.next()
         assert len(inspected.regions) == spots
         assert driver_control.count("host_functions") == 1  # its own network, not the next frame's
         pair.agree(inspected, frame)
-        pair.cuda.result()
+        pair.cuda.next()
 
 
 class TestKeepWarm:
@@ -253,7 +252,7 @@ class TestKeepWarm:
     ) -> None:
         pair = make_pair()
         for side in (40, 200, 60):
-            pair.cuda.prepare((side, side), "bgr8")
+            pair.cuda.warm_up((side, side), "bgr8")
             before = driver_control.count("kernels")
             assert pair.cuda.tick()
             assert driver_control.count("kernels") == before + 2
@@ -261,11 +260,11 @@ class TestKeepWarm:
 
     def test_not_while_frames_are_in_flight(self, make_pair: MakePair, good: Make) -> None:
         pair = make_pair()
-        pair.cuda.submit(good(0))
+        pair.cuda.start(good(0))
         driver_control.reset()
         assert pair.cuda.tick()
         assert driver_control.counts() == {}
-        pair.agree(pair.cuda.result(), good(0))
+        pair.agree(pair.cuda.next(), good(0))
 
     def test_from_a_thread_of_its_own(self, make_pair: MakePair, good: Make, bad: Make) -> None:
         pair = make_pair(keep_warm_s=0.001)
@@ -314,7 +313,7 @@ def _current() -> int:
 
 
 class TestHostProgram:
-    """The chain is a guest in a process that may use the GPU itself."""
+    """The executor is a guest in a process that may use the GPU itself."""
 
     def test_no_context_is_left_current(self, make_pair: MakePair, good: Make) -> None:
         cuda = make_pair().cuda
@@ -389,7 +388,7 @@ class TestHostProgram:
     def test_others_may_copy_while_a_graph_is_captured(
         self, make_pair: MakePair, discrete: None, good: Make, bad: Make
     ) -> None:
-        """A plain copy of another thread, as torch makes it, and a map of another chain."""
+        """A plain copy of another thread, as torch makes it, and a map of another executor."""
         pair, other = make_pair(), make_pair()
         held, library, answers = other.cuda.inspect(bad(0)), ctypes.CDLL("libcuda.so.1"), []
         enqueue = pair.engine.enqueue
@@ -421,7 +420,7 @@ class TestHostProgram:
         other.compare(good(1))
 
     @pytest.mark.parametrize("entry", ["cuMemcpyDtoH", "cuEventSynchronize", "cuGraphLaunch"])
-    def test_its_context_stays_current_when_the_chain_fails(
+    def test_its_context_stays_current_when_the_executor_fails(
         self, entry: str, make_pair: MakePair, discrete: None, good: Make, bad: Make
     ) -> None:
         pycuda.driver.init()
