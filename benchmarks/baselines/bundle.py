@@ -19,7 +19,7 @@ from edgeirf.export.onnx.trace import to_onnx
 from edgeirf.export.precision.candidates import Fp32, Made, Prover, calibrations
 from edgeirf.export.precision.validation import Pictures, gather
 from edgeirf.manifest import Manifest, Method, Model
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.imaging.preprocess import normalise
 from edgeirf.runtime.scoring import Scored, score_field
@@ -38,7 +38,7 @@ class _Traced:
     settings: Preprocess
 
     def score(self, pictures: Sequence[Pixels]) -> list[Scored]:
-        network = OnnxRuntimeBackend(self.graph)
+        network = OnnxRuntimeNetwork(self.graph)
         fields = (network.run(normalise(picture, self.settings)) for picture in pictures)
         return [score_field(field, self.scoring, self.settings.size, self.settings.tiles) for field in fields]
 
@@ -97,4 +97,4 @@ def _reduced(reference: Fp32, pictures: Pictures, precisions: Sequence[str], rat
         return []
     prover = Prover(reference, gather(pictures, reference.settings), rate)
     made = [prover.fp16()] if "fp16" in precisions else []
-    return made + (prover.int8(pictures, "minmax") if "int8" in precisions else [])
+    return made + (prover.int8(pictures, "minmax", "edgeirf") if "int8" in precisions else [])

@@ -12,8 +12,8 @@ from edgeirf.errors import BackendError
 from edgeirf.runtime.executors.onnxruntime import default_threads
 
 
-class OpenVinoBackend:
-    """One OpenVINO infer request on the CPU.
+class OpenVinoNetwork:
+    """One OpenVINO infer request on the CPU. Implements :class:`edgeirf.runtime.executors.base.Network`.
 
     Args:
         graph: the ONNX file's bytes; FP32 and INT8 graphs, the latter as they are laid out for ONNX Runtime.
@@ -27,12 +27,7 @@ class OpenVinoBackend:
     name = "openvino"
 
     def __init__(self, graph: bytes, threads: int | None = None, batch: int = 1) -> None:
-        try:
-            openvino: Any = importlib.import_module("openvino")
-        except ImportError as error:
-            raise BackendError(
-                f"OpenVINO cannot be imported ({_cause(error)}): pip install 'edgeirf[openvino]'"
-            ) from None
+        openvino = load()
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
@@ -50,7 +45,7 @@ class OpenVinoBackend:
         self._compile(batch)
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See :class:`edgeirf.runtime.executors.select.Backend`."""
+        """See :class:`edgeirf.runtime.executors.base.Network`."""
         if len(batch) != self._batch:
             self._compile(len(batch))
         try:
@@ -60,8 +55,9 @@ class OpenVinoBackend:
         return np.array(field, np.float32)  # a copy: the request writes the next field into the same memory
 
     def close(self) -> None:
-        """See :class:`edgeirf.runtime.executors.select.Backend`."""
-        del self._request, self._model, self._core
+        """See :class:`edgeirf.runtime.executors.base.Network`."""
+        for name in ("_request", "_model", "_core"):
+            vars(self).pop(name, None)
 
     def _compile(self, batch: int) -> None:
         """Compiles for a fixed number of tiles: a dynamic batch costs speed."""
@@ -73,6 +69,18 @@ class OpenVinoBackend:
         except Exception as error:
             raise BackendError(f"OpenVINO cannot compile the graph: {_cause(error)}") from None
         self._batch = batch
+
+
+def load() -> Any:
+    """The module ``openvino``.
+
+    Raises:
+        BackendError: it is not installed, or does not load.
+    """
+    try:
+        return importlib.import_module("openvino")
+    except (ImportError, OSError) as error:  # OSError: a shared library of it is missing
+        raise BackendError(f"OpenVINO cannot be imported ({_cause(error)}): pip install 'edgeirf[openvino]'") from None
 
 
 def _cause(error: Exception) -> str:

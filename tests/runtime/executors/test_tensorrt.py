@@ -297,7 +297,7 @@ def test_a_gpu_is_seen_by_its_device_nodes(tmp_path: Path, nodes: tuple[str, ...
 
 
 def test_an_unknown_device(many: Bundle) -> None:
-    with pytest.raises(UsageError, match="unknown device 'gpu': choose one of auto, cpu, cuda, tensorrt"):
+    with pytest.raises(UsageError, match="unknown device 'gpu': choose one of auto, cpu, openvino, cuda, tensorrt"):
         open_model(many, "gpu")
 
 
