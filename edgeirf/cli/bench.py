@@ -18,7 +18,7 @@ NAME = "bench"
 
 def main(
     path: Path = typer.Argument(..., metavar="BUNDLE", help="The .irf file."),
-    device: str = typer.Option(None, help="Only cpu, cuda or tensorrt; default: all that work here."),
+    device: str = typer.Option(None, help="Only cpu, openvino, cuda or tensorrt; default: all that work here."),
     precision: str = typer.Option(None, help="Only fp32, fp16 or int8; default: all."),
     camera: str = typer.Option(
         None, metavar="SOURCE", help="Frames of a camera, as in run; default: those of the bundle."

@@ -37,7 +37,7 @@ def main(
     false_reject_rate: float = typer.Option(None, help="False-reject rate; default: the one chosen at export."),
     product: str = typer.Option(None, help="Product of a unified bundle."),
     precision: str = typer.Option(None, help="fp32, fp16, int8; default: the fastest that passed its gate."),
-    device: str = typer.Option("auto", help="auto, cpu, cuda, tensorrt."),
+    device: str = typer.Option("auto", help="auto, cpu, openvino, cuda, tensorrt."),
     threads: int = typer.Option(None, min=1, max=256, help="CPU threads; default: all cores, at most 8."),
     keep_warm: bool = typer.Option(False, "--keep-warm", help="Keep the GPU's clocks up between parts; costs energy."),
     jsonl: str = typer.Option(None, "--jsonl", metavar="FILE", help="Write one JSON object per frame; - is stdout."),

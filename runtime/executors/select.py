@@ -18,18 +18,18 @@ from edgeirf.manifest import Model
 from edgeirf.runtime.tensorrt.progress import Progress
 
 if TYPE_CHECKING:
-    from edgeirf.runtime.executors.base import Executor
+    from edgeirf.runtime.executors.base import Executor, Network
 
-DEVICES = ("auto", "cpu", "cuda", "tensorrt")
-"""``cpu`` and ``cuda`` are ONNX Runtime's; ``auto`` is TensorRT where it works, else ``cpu``."""
+DEVICES = ("auto", "cpu", "openvino", "cuda", "tensorrt")
+"""``cpu``, ``cuda``: ONNX Runtime. ``openvino``: the CPU too. ``auto``: TensorRT where it works, else ``cpu``."""
 ALL = "all"
 """For :func:`explain`: every device."""
 _ORDER = {
     "auto": ("tensorrt", "cpu"),
-    ALL: ("cpu", "cuda", "tensorrt"),
+    ALL: ("cpu", "openvino", "cuda", "tensorrt"),
     **{device: (device,) for device in DEVICES[1:]},
 }
-_FAMILY = {"cpu": "onnxruntime", "cuda": "cuda", "tensorrt": "tensorrt"}
+_FAMILY = {"cpu": "onnxruntime", "openvino": "onnxruntime", "cuda": "cuda", "tensorrt": "tensorrt"}
 _PROVIDER = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _FASTEST_FIRST = {
     "tensorrt": ("int8", "fp16", "fp32"),
@@ -125,6 +125,13 @@ class ThisMachine:
         """See :class:`Machine`."""
         if device == "tensorrt":
             return self._tensorrt()
+        if device == "openvino":
+            from edgeirf.runtime.executors.openvino import load
+
+            try:
+                return Support(True, f"OpenVINO {load().__version__}")
+            except BackendError as error:
+                return Support(False, str(error))
         import onnxruntime
 
         if _PROVIDER[device] not in onnxruntime.get_available_providers():
@@ -239,12 +246,24 @@ def _open(bundle: Bundle, device: str, request: Request, progress: Progress | No
     if device == "tensorrt":
         return _open_tensorrt(bundle, graphs, request, progress)
     from edgeirf.runtime.executors.cpu import CpuExecutor
-    from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 
     key, model = graphs[0]
-    network = OnnxRuntimeNetwork(bundle.member(model.file), threads=request.threads, provider=_PROVIDER[device])
+    network = _network(bundle, model, device, request.threads)
     executor = CpuExecutor(network, bundle.manifest.preprocess, model.scoring, request.limits(model))
     return Selection(device, key, model, executor)
+
+
+def _network(bundle: Bundle, model: Model, device: str, threads: int | None) -> Network:
+    """The graph in the library of the CPU, or of CUDA through ONNX Runtime."""
+    graph = bundle.member(model.file)
+    if device == "openvino":
+        from edgeirf.runtime.executors.openvino import OpenVinoNetwork
+
+        rows, columns = bundle.manifest.preprocess.tiles
+        return OpenVinoNetwork(graph, threads, rows * columns)
+    from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
+
+    return OnnxRuntimeNetwork(graph, threads=threads, provider=_PROVIDER[device])
 
 
 def _open_tensorrt(
