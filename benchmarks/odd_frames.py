@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edgeirf
-from edgeirf.runtime.imaging.images import list_images, read_image
+from edgeirf.runtime.imaging.folder import find_pictures
+from edgeirf.runtime.imaging.images import read_image
 
 Image = NDArray[np.generic]
 
@@ -30,11 +31,11 @@ def main() -> None:
     parser.add_argument("--other", type=Path, help="folder of another product")
     parser.add_argument("--count", type=int, default=10)
     arguments = parser.parse_args()
-    good = [read_image(path) for path in list_images(arguments.good)[: arguments.count]]
+    good = [read_image(path) for path in list(find_pictures(arguments.good).pictures)[: arguments.count]]
     frames = {name: [make(image) for image in good] for name, make in KINDS.items()}
     frames["flat, median colour"] = [_flat(good)]
     if arguments.other is not None:
-        pictures = [read_image(path) for path in list_images(arguments.other)[: arguments.count]]
+        pictures = [read_image(path) for path in list(find_pictures(arguments.other).pictures)[: arguments.count]]
         frames["another product"] = [_like(picture, good[0]) for picture in pictures]
     print(f"{'frame':24} {'rejected':>10} {'least score / threshold':>24}")
     with edgeirf.load(arguments.bundle, device="cpu") as detector:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeirf.calib.evaluation.samples import GOOD, find_samples
-from edgeirf.runtime.imaging.images import list_images
+from edgeirf.runtime.imaging.folder import find_pictures
 
 ELPV_TRAIN_SHARE = 0.7
 ELPV_SEED = 0
@@ -74,7 +74,7 @@ def link_elpv(good: list[Path], defective: list[Path], folder: Path) -> Path:
 
 def thin(source: Path, folder: Path) -> Path:
     """Links a few pictures of a set, evenly over it, with their masks."""
-    _link(_evenly(list_images(source / "train" / GOOD), QUICK_TRAIN), folder / "train" / GOOD)
+    _link(_evenly(list(find_pictures(source / "train" / GOOD).pictures), QUICK_TRAIN), folder / "train" / GOOD)
     samples = find_samples(source)
     good = [sample for sample in samples if sample.defect == GOOD]
     defective = [sample for sample in samples if sample.defect != GOOD]

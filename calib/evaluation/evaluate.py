@@ -26,7 +26,8 @@ from edgeirf.calib.evaluation.pixel_metrics import PixelScores
 from edgeirf.calib.evaluation.samples import GOOD, Sample, find_samples, read_mask
 from edgeirf.errors import EdgeirfError, FrameError
 from edgeirf.runtime.detector import Detector
-from edgeirf.runtime.imaging.images import list_images, read_image
+from edgeirf.runtime.imaging.folder import find_pictures
+from edgeirf.runtime.imaging.images import read_image
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.imaging.preprocess import inspected_area
 
@@ -162,7 +163,7 @@ class _Session:
     def _reference(self, folder: Path) -> Iterator[Floats]:
         """Of good parts of training, spread evenly; one that cannot be read is left out."""
         place = folder / "train" / GOOD
-        paths = list_images(place) if place.is_dir() else []
+        paths = list(find_pictures(place).pictures) if place.is_dir() else []
         count = min(len(paths), REFERENCE)
         for path in (paths[i * len(paths) // count] for i in range(count)):
             try:

@@ -136,8 +136,11 @@ def _profile(total: Floats) -> Floats | None:
         return None
     padded = np.pad(total, 1, mode="edge")
     height, width = total.shape
-    smooth = sum(padded[i : i + height, j : j + width] for i in range(3) for j in range(3)) / 9
-    return np.clip(smooth / smooth.mean(), SMALLEST_PROFILE, LARGEST_PROFILE)
+    smooth: Floats = np.zeros_like(total)
+    for i, j in np.ndindex(3, 3):
+        smooth += padded[i : i + height, j : j + width]
+    profile: Floats = np.clip(smooth / smooth.mean(), SMALLEST_PROFILE, LARGEST_PROFILE)
+    return profile
 
 
 def to_nats(scales: Sequence[Scale], largest: Sequence[Floats]) -> tuple[Scale, ...]:

@@ -14,7 +14,7 @@ from edgeirf.calib.conditions.tolerances import Tolerances
 from edgeirf.calib.evaluation.count import Count
 from edgeirf.calib.evaluation.curves import STEPS, Curve, measure_curves, nuisances
 from edgeirf.calib.reports.wording import holds_to
-from edgeirf.runtime.imaging.images import list_images
+from edgeirf.runtime.imaging.folder import find_pictures
 
 LIGHT = nuisances(Tolerances())[0]
 
@@ -49,7 +49,7 @@ def test_every_nuisance_is_measured_around_its_tolerance() -> None:
 
 
 def test_light_is_what_the_tiny_model_does_not_bear(tiny_path: Path, labelled: Callable[..., Path]) -> None:
-    paths = list_images(labelled() / "test" / "good")
+    paths = list(find_pictures(labelled() / "test" / "good").pictures)
     with edgeirf.load(tiny_path, device="cpu", threads=1) as detector:
         found = measure_curves(detector, paths, Tolerances(brightness=0.3))
         again = measure_curves(detector, paths, Tolerances(brightness=0.3))

@@ -89,7 +89,7 @@ def test_what_is_explained_is_what_is_opened(mixed: Bundle, precision: str | Non
 
 def test_all_is_no_device_to_open(mixed: Bundle) -> None:
     for device in (ALL, "gpu"):
-        message = f"unknown device '{device}': choose one of auto, cpu, cuda, tensorrt"
+        message = f"unknown device '{device}': choose one of auto, cpu, openvino, cuda, tensorrt"
         with pytest.raises(UsageError, match=message):
             open_executor(mixed, Request("part", 0.01, device))
 
