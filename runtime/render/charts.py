@@ -105,14 +105,14 @@ def reject_curve(
         promised: the share that the threshold promises, a dashed line.
         tolerated: amounts up to this one are shaded; one of ``amounts``.
     """
-    x, y = Axis(0, len(amounts) - 1, 48, 312), Axis(0, 1, 152, 14)
+    x, y = Axis(0, len(amounts) - 1, 58, 312), Axis(0, 1, 152, 14)
     held = x(sum(amount <= tolerated for amount in amounts) - 1)
     body = [
         f'<rect class="held" x="{x.start:.1f}" y="{y.end}" width="{held - x.start:.1f}" height="{y.start - y.end}"/>'
     ]
     for tick in (0, 0.5, 1):
-        body += [_line(x.start, y(tick), x.end, y(tick), "grid"), _text(40, y(tick) + 5, f"{100 * tick:g} %", "end")]
-    body += [_text(x(at), 172, f"{amount:.3g}", "middle") for at, amount in enumerate(amounts)]
+        body += [_line(x.start, y(tick), x.end, y(tick), "grid"), _text(50, y(tick) + 5, f"{100 * tick:g} %", "end")]
+    body += [_text(x(at), 172, f"{amount:.2g}", "middle") for at, amount in enumerate(amounts)]
     body.append(_line(x.start, y(promised), x.end, y(promised), "threshold"))
     body.append(f'<polyline class="roc" points="{" ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in enumerate(shares))}"/>')
     body += [f'<circle class="at" cx="{x(i):.1f}" cy="{y(v):.1f}" r="4"/>' for i, v in enumerate(shares)]
