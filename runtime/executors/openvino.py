@@ -1,15 +1,27 @@
-"""OpenVINO: runs the same graphs as ONNX Runtime on the CPU; extra ``[openvino]``."""
+"""OpenVINO runs the same graphs as ONNX Runtime on the CPU; extra ``[openvino]``.
+
+On processors without VNNI, OpenVINO saturates sums of INT8 products: 64 products of 255 and 127 give half of the sum.
+So the golden images are scored when a graph is loaded, and a graph whose scores differ is not used.
+"""
 
 from __future__ import annotations
 
 import importlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError
+from edgeirf.manifest import Model
+from edgeirf.runtime.executors import golden
 from edgeirf.runtime.executors.onnxruntime import default_threads
+
+log = logging.getLogger("edgeirf")
 
 
 class OpenVinoNetwork:
@@ -49,14 +61,14 @@ class OpenVinoNetwork:
         if len(batch) != self._batch:
             self._compile(len(batch))
         try:
-            field = self._request.infer([batch], share_inputs=True, share_outputs=True)[0]
+            field = self.request.infer([batch], share_inputs=True, share_outputs=True)[0]
         except Exception as error:
             raise BackendError(f"OpenVINO failed: {_cause(error)}") from None
         return np.array(field, np.float32)  # a copy: the request writes the next field into the same memory
 
     def close(self) -> None:
         """See :class:`edgeirf.runtime.executors.base.Network`."""
-        for name in ("_request", "_model", "_core"):
+        for name in ("request", "_model", "_core"):
             vars(self).pop(name, None)
 
     def _compile(self, batch: int) -> None:
@@ -65,10 +77,45 @@ class OpenVinoNetwork:
             shape = self._model.input(0).get_partial_shape()
             shape[0] = batch
             self._model.reshape(shape)
-            self._request = self._core.compile_model(self._model, "CPU", self._settings).create_infer_request()
+            self.request = self._core.compile_model(self._model, "CPU", self._settings).create_infer_request()
         except Exception as error:
             raise BackendError(f"OpenVINO cannot compile the graph: {_cause(error)}") from None
         self._batch = batch
+
+
+@dataclass(frozen=True)
+class LoadedGraph:
+    """A graph of a bundle that OpenVINO computes correctly: its key, its calibration, and the network that runs it."""
+
+    key: str
+    model: Model
+    network: OpenVinoNetwork
+
+
+def load_graph(bundle: Bundle, graphs: Sequence[tuple[str, Model]], threads: int | None = None) -> LoadedGraph:
+    """Loads the first of the graphs whose golden images keep their scores on this processor.
+
+    Args:
+        bundle: holds the graphs.
+        graphs: key and model of each, in the order of preference.
+        threads: see :class:`OpenVinoNetwork`.
+
+    Raises:
+        BackendError: OpenVINO is missing, or no graph passed.
+    """
+    load()
+    rows, columns = bundle.manifest.preprocess.tiles
+    reason = ""
+    for index, (key, model) in enumerate(graphs):
+        try:
+            network = OpenVinoNetwork(bundle.member(model.file), threads, rows * columns)
+            golden.check(bundle, model, network)
+            return LoadedGraph(key, model, network)
+        except BackendError as error:
+            reason = f"{key} in OpenVINO: {error}"
+            if index + 1 < len(graphs):
+                log.warning("%s; falling back to %s", reason, graphs[index + 1][0])
+    raise BackendError(f"{reason}; choose --precision fp32, or --device cpu")
 
 
 def load() -> Any:

@@ -247,23 +247,20 @@ def _open(bundle: Bundle, device: str, request: Request, progress: Progress | No
         return _open_tensorrt(bundle, graphs, request, progress)
     from edgeirf.runtime.executors.cpu import CpuExecutor
 
-    key, model = graphs[0]
-    network = _network(bundle, model, device, request.threads)
+    network: Network
+    if device == "openvino":
+        from edgeirf.runtime.executors.openvino import load_graph
+
+        loaded = load_graph(bundle, graphs, request.threads)
+        key, model, network = loaded.key, loaded.model, loaded.network
+    else:
+        from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
+
+        key, model = graphs[0]
+        graph = bundle.member(model.file)
+        network = OnnxRuntimeNetwork(graph, threads=request.threads, provider=_PROVIDER[device])
     executor = CpuExecutor(network, bundle.manifest.preprocess, model.scoring, request.limits(model))
     return Selection(device, key, model, executor)
-
-
-def _network(bundle: Bundle, model: Model, device: str, threads: int | None) -> Network:
-    """The graph in the library of the CPU, or of CUDA through ONNX Runtime."""
-    graph = bundle.member(model.file)
-    if device == "openvino":
-        from edgeirf.runtime.executors.openvino import OpenVinoNetwork
-
-        rows, columns = bundle.manifest.preprocess.tiles
-        return OpenVinoNetwork(graph, threads, rows * columns)
-    from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
-
-    return OnnxRuntimeNetwork(graph, threads=threads, provider=_PROVIDER[device])
 
 
 def _open_tensorrt(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 import edgeirf
+from edgeirf import bundle as bundles
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError
-from edgeirf.runtime.executors import golden
+from edgeirf.runtime.executors import golden, openvino
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.executors.openvino import OpenVinoNetwork
 from edgeirf.runtime.executors.select import explain
@@ -87,6 +89,35 @@ def test_a_frame_gets_the_same_verdict_as_from_onnx_runtime(tiny_path: Path, goo
             expected, found = cpu(frame), openvino(frame)
             assert found.reject == expected.reject
             assert found.score == pytest.approx(expected.score, rel=TOLERANCE)
+
+
+class Saturating(OpenVinoNetwork):
+    """A processor on which OpenVINO's sums of INT8 products saturate."""
+
+    def __init__(self, graph: bytes, threads: int | None = None, batch: int = 1) -> None:
+        super().__init__(graph.removeprefix(b"int8"), threads, batch)
+        self.limit = 0.05 if graph.startswith(b"int8") else np.inf
+
+    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.clip(super().run(batch), -self.limit, self.limit)
+
+
+def test_a_graph_that_openvino_computes_wrongly_is_not_used(
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(openvino, "OpenVinoNetwork", Saturating)
+    tiny = Bundle.read(tiny_path)
+    fp32 = tiny.manifest.models["fp32"]
+    models = {"fp32": fp32, "int8": replace(fp32, file="model.int8.onnx", precision="int8", family="onnxruntime")}
+    graph = tiny.member(fp32.file)
+    members = {fp32.file: graph, "model.int8.onnx": b"int8" + graph, bundles.GOLDEN: tiny.member(bundles.GOLDEN)}
+    bundles.write(tmp_path / "both.irf", replace(tiny.manifest, models=models), members)
+    with edgeirf.load(tmp_path / "both.irf", device="openvino") as detector:
+        assert detector.model_key == "fp32"
+    assert "int8 in OpenVINO: scores of the golden images are off" in caplog.text
+    assert "falling back to fp32" in caplog.text
+    with pytest.raises(BackendError, match=r"^int8 in OpenVINO: .* choose --precision fp32, or --device cpu$"):
+        edgeirf.load(tmp_path / "both.irf", device="openvino", precision="int8")
 
 
 def test_a_machine_says_whether_it_has_openvino(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
