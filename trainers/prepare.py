@@ -51,7 +51,7 @@ class Recipe:
         steps, batch, learning_rate, ema, seed: of the training loop.
     """
 
-    preset: str = "small"
+    preset: str = "nano"
     backbone: str = "lite0"
     unified: bool = False
     size: tuple[int, int] | None = None

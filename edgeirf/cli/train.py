@@ -26,7 +26,7 @@ def main(
     folder: Path = typer.Argument(None, metavar="DIR", help="Pictures of good parts, or MVTec layout (train/good)."),
     output: Path = typer.Option(None, "--output", "-o", help="Run folder to make; default runs/<name of DIR>."),
     resume: Path = typer.Option(None, "--resume", help="Go on with this interrupted run folder."),
-    preset: str = typer.Option("small", help="Noise network: nano, small, base (base wants a GPU to train)."),
+    preset: str = typer.Option("nano", help="Noise network: nano, small, base (base wants a GPU to train)."),
     backbone: str = typer.Option("lite0", help="Feature network: lite0, lite1, lite2, timm:MODEL."),
     unified: bool = typer.Option(False, "--unified", help="DIR holds a folder for each of several products."),
     size: str = typer.Option("auto", help="Network input: WIDTHxHEIGHT, one number, or auto: fits the pictures."),
