@@ -38,6 +38,7 @@ class Density(nn.Module):
         super().__init__()
         base = scales[0].gaussian
         self.local = _Scale(scales[0], base)
+        self.sides = [scale.window for scale in scales[1:] if scale.window > 1]
         self.windows = nn.ModuleList(_Scale(scale, base) for scale in scales[1:] if scale.window > 1)
         self.whole = nn.ModuleList(_Scale(scale, base) for scale in scales[1:] if scale.window <= 0)
 
@@ -45,8 +46,7 @@ class Density(nn.Module):
         """The field ``(N, C, h, w)``, whitened by the first scale's Gaussian, to ``(N, scales, h, w)``."""
         local = self.local(field)
         parts = [local]
-        for scale in self.windows:
-            side = scale.window
+        for side, scale in zip(self.sides, self.windows, strict=True):
             highest = functional.max_pool2d(local, 2 * side - 1, 1, side - 1)
             parts.append(_spread(scale(field), side) * (local / (highest + TINY)))
         located = torch.cat(parts, dim=1)
@@ -82,10 +82,13 @@ class _Scale(nn.Module):
         if self.white is None:
             return field
         if self.window == TEXTURE:
-            return self.white(torch.log(functional.adaptive_avg_pool2d(torch.square(field), 1) + LEAST_ENERGY))
-        if self.window > 1:
-            return self.white(functional.avg_pool2d(field, self.window, 1))
-        return self.white(functional.adaptive_avg_pool2d(field, 1))
+            read = torch.log(functional.adaptive_avg_pool2d(torch.square(field), 1) + LEAST_ENERGY)
+        elif self.window > 1:
+            read = functional.avg_pool2d(field, self.window, 1)
+        else:
+            read = functional.adaptive_avg_pool2d(field, 1)
+        white: Tensor = self.white(read)
+        return white
 
 
 def _spread(nats: Tensor, side: int) -> Tensor:
