@@ -19,7 +19,7 @@ from edgeirf.settings import Preprocess
 from edgeirf.trainers.dataset import Sample, Survey, find_products, survey
 from edgeirf.trainers.diffusion import TIMESTEPS
 from edgeirf.trainers.feature_cache import variant_rng
-from edgeirf.trainers.input_size import check_orientation, choose_size
+from edgeirf.trainers.input_size import check_orientation, choose_size, cost
 from edgeirf.trainers.noise_net import PRESETS
 from edgeirf.trainers.pretrained import load_backbone
 from edgeirf.trainers.run import RUN, HeldOut, Picture, Run, RunConfig
@@ -27,6 +27,7 @@ from edgeirf.trainers.run import RUN, HeldOut, Picture, Run, RunConfig
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
 STEPS = 900
+BATCH, SMALLEST_BATCH = 16, 4
 IRF_TIMESTEPS = 400
 """IRF evaluates the network at one early timestep: later ones would only take their share of the training."""
 VARIANTS = 2
@@ -48,7 +49,8 @@ class Recipe:
         method: ``irf`` draws the timesteps that IRF uses, ``invad`` all of them.
         tolerate: what the line may do to a picture.
         variants: changed copies of each picture to train on.
-        steps, batch, learning_rate, ema, seed: of the training loop.
+        steps, learning_rate, ema, seed: of the training loop.
+        batch: pictures (tiles) in a step; None takes 16 of 256x256 pixels, and fewer of larger ones.
     """
 
     preset: str = "nano"
@@ -61,7 +63,7 @@ class Recipe:
     tolerate: Tolerances = field(default_factory=Tolerances)
     variants: int = VARIANTS
     steps: int = STEPS
-    batch: int = 16
+    batch: int | None = None
     learning_rate: float = 1e-3
     ema: float = 0.999
     seed: int = 0
@@ -86,7 +88,7 @@ def prepare_run(
         raise UsageError(f"unknown preset {recipe.preset!r}: choose one of {', '.join(PRESETS)}")
     if (output / RUN).exists():
         raise UsageError(f"{output} holds a run already: --resume {output} goes on with it, --output starts another")
-    if recipe.steps < 1 or recipe.batch < 1 or not recipe.learning_rate > 0:
+    if recipe.steps < 1 or (recipe.batch is not None and recipe.batch < 1) or not recipe.learning_rate > 0:
         raise UsageError("--steps and --batch are at least 1, --learning-rate is positive")
     if min(recipe.tiles) < 1:
         raise UsageError(f"--tiles are ROWSxCOLUMNS of at least 1x1, not {recipe.tiles[0]}x{recipe.tiles[1]}")
@@ -120,7 +122,7 @@ def prepare_run(
         preset=recipe.preset,
         seed=recipe.seed,
         steps=recipe.steps,
-        batch=recipe.batch,
+        batch=recipe.batch or max(SMALLEST_BATCH, round(BATCH / cost(settings.size))),
         learning_rate=recipe.learning_rate,
         ema=recipe.ema,
     )

@@ -37,7 +37,7 @@ def main(
         "default", help="What the line may do to a picture: light=8%,blur=0.8px,rotate=1deg,shift=1.5%,noise=3,jpeg=70."
     ),
     steps: int = typer.Option(STEPS, help="Training steps."),
-    batch: int = typer.Option(16, help="Pictures (tiles) in a step."),
+    batch: int = typer.Option(None, help="Pictures (tiles) in a step; default: 16 of 256x256 pixels."),
     learning_rate: float = typer.Option(1e-3, help="Peak learning rate."),
     minutes: float = typer.Option(None, "--minutes", "--max-minutes", help="Time budget; keeps what was learned."),
     device: str = typer.Option("auto", help="auto, cpu or cuda."),
