@@ -43,6 +43,8 @@ USUAL_SHRINKAGE = 0.02
 """Of the other covariances."""
 SMALLEST_PROFILE, LARGEST_PROFILE = 0.5, 4.0
 """Bounds: no place is so quiet that noise decides there, nor so busy that nothing is seen."""
+LEAST_POWER, LARGEST_POWER = 0.25, 3.0
+"""Bounds: the largest distance to the largest power is still a number in float32."""
 LEAST_ENERGY = 1e-3
 """Of a channel whose usual energy is 1."""
 
@@ -174,6 +176,6 @@ def to_nats(scales: Sequence[Scale], largest: Sequence[Floats]) -> tuple[Scale, 
     spreads = [max(float(values.std()), 1e-3) for values in logs]
     found = []
     for scale, mean, spread in zip(scales, means, spreads, strict=True):
-        power = spreads[0] / spread
+        power = min(max(spreads[0] / spread, LEAST_POWER), LARGEST_POWER)
         found.append(replace(scale, gain=math.exp(means[0] - power * mean), power=power))
     return tuple(found)

@@ -14,6 +14,8 @@ from edgeirf.calib.fitting.gaussian import Gaussian
 
 TINY = 1e-20
 """Keeps a quotient of zeros zero."""
+LARGEST = 1e4
+"""Of a whitened value, 1 for good parts: FP16 gives infinity above 65504, of which no sum or quotient is a number."""
 
 
 class Density(nn.Module):
@@ -44,6 +46,7 @@ class Density(nn.Module):
 
     def forward(self, field: Tensor) -> Tensor:
         """The field ``(N, C, h, w)``, whitened by the first scale's Gaussian, to ``(N, scales, h, w)``."""
+        field = field.clamp(-LARGEST, LARGEST)
         local = self.local(field)
         parts = [local]
         for side, scale in zip(self.sides, self.windows, strict=True):

@@ -80,3 +80,11 @@ def test_what_is_not_a_number_stays_so(scales: tuple[Scale, ...]) -> None:
 def test_a_field_without_any_anomaly_has_a_map_of_zeros_there(scales: tuple[Scale, ...]) -> None:
     still = Density(scales)(torch.zeros(1, 5, *GRID))
     assert torch.isfinite(still).all()
+
+
+def test_an_overflow_of_a_reduced_precision_is_a_large_score(scales: tuple[Scale, ...]) -> None:
+    raw = torch.zeros(1, 5, *GRID)
+    raw[0, 2, 3, 3] = torch.inf
+    found = Density(scales)(raw)
+    assert torch.isfinite(found).all()
+    assert found.max() > 100 * Density(scales)(torch.zeros(1, 5, *GRID)).max()
