@@ -26,7 +26,7 @@ from edgeirf.trainers.run import RUN, HeldOut, Picture, Run, RunConfig
 
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
-STEPS = 900
+STEPS = 700
 BATCH, SMALLEST_BATCH = 16, 4
 IRF_TIMESTEPS = 400
 """IRF evaluates the network at one early timestep: later ones would only take their share of the training."""
