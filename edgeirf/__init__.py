@@ -8,7 +8,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# ONNX Runtime reads it when it is imported: without it, it keeps a device id in ~/.cache and calls its vendor's host.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, BundleError, EdgeirfError, FrameError, SourceError, UsageError

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import weakref
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from edgeirf.errors import BackendError
+from edgeirf.runtime.executors.cores import default_threads
+
+_open: weakref.WeakSet[OnnxRuntimeBackend] = weakref.WeakSet()
+onnxruntime.disable_telemetry_events()  # for a program that has imported it before edgeirf could set the variable
 
 
 class OnnxRuntimeBackend:
@@ -54,11 +60,17 @@ class OnnxRuntimeBackend:
             raise BackendError(f"ONNX Runtime refuses the graph: {_first_line(error)}") from None
         if self.session.get_providers()[0] != provider:  # it falls back to the CPU without a word
             raise BackendError(f"ONNX Runtime could not start its {provider}: run `edgeirf doctor`")
+        self._process = os.getpid()
+        _open.add(self)
         self._input = self.session.get_inputs()[0].name
         self._output = self.session.get_outputs()[0].name
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`edgeirf.runtime.executors.select.Backend`."""
+        if os.getpid() != self._process:  # the session's threads stayed in the parent: the call would never return
+            raise BackendError("the model was loaded before this process was forked: load the model in the child")
+        if self.session is None:
+            raise BackendError("the model is closed: load it again")
         try:
             field: NDArray[np.float32] = self.session.run([self._output], {self._input: batch})[0]
         except Exception as error:
@@ -67,16 +79,18 @@ class OnnxRuntimeBackend:
 
     def close(self) -> None:
         """See :class:`edgeirf.runtime.executors.select.Backend`."""
-        del self.session
+        _open.discard(self)
+        if os.getpid() == self._process:
+            self.session = None
 
 
-def default_threads() -> int:
-    """``EDGEIRF_THREADS``, else the number of cores this process may use, at most 8."""
-    asked = os.environ.get("EDGEIRF_THREADS", "")
-    if asked.isdigit() and int(asked) > 0:
-        return int(asked)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 8)
+def _leak_inherited() -> None:
+    """In a forked child: ending a session would wait for threads that stayed in the parent, so none is ever ended."""
+    for backend in list(_open):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(backend.session))
+
+
+os.register_at_fork(after_in_child=_leak_inherited)
 
 
 def _first_line(error: Exception) -> str:

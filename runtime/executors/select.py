@@ -114,7 +114,8 @@ def open_model(
 
     Raises:
         UsageError: an unknown device or precision.
-        BackendError: the library is missing or refuses the graph.
+        BackendError: the library is missing, refuses the graph, or does not give the golden scores again.
+        BundleError: the bundle has no usable golden images.
     """
     if device not in DEVICES:
         raise UsageError(f"unknown device {device!r}: choose one of {', '.join(DEVICES)}")
@@ -128,11 +129,31 @@ def open_model(
                 raise
             # Without a GPU the CPU is no surprise; with one, the user wants to know why it idles.
             log.log(logging.WARNING if gpu_present() else logging.DEBUG, "TensorRT is not used: %s", error)
+    return _open_onnxruntime(bundle, device, precision, threads)
+
+
+def _open_onnxruntime(bundle: Bundle, device: str, precision: str | None, threads: int | None) -> Opened:
+    """The fastest graph that gives the golden scores again on this processor; a precision asked for is not replaced."""
+    from edgeirf.runtime.executors import golden
     from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
 
-    key, model = choose_model(bundle, "cuda" if device == "cuda" else "onnxruntime", precision)
-    provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
-    return Opened(key, model, OnnxRuntimeBackend(bundle.member(model.file), threads=threads, provider=provider))
+    place, provider = ("CUDA", "CUDAExecutionProvider") if device == "cuda" else ("the CPU", "CPUExecutionProvider")
+    models = candidates(bundle, "cuda" if device == "cuda" else "onnxruntime", precision)
+    for (key, model), (spare, _) in zip(models, [*models[1:], ("", None)], strict=True):
+        backend = OnnxRuntimeBackend(bundle.member(model.file), threads=threads, provider=provider)
+        try:
+            golden.check(bundle, model, backend)
+        except BaseException as error:
+            backend.close()
+            reason = f"{key} on {place}: {error}"
+            if not isinstance(error, BackendError):
+                raise
+            if not spare:
+                raise BackendError(reason) from None
+            log.warning("%s; falling back to %s", reason, spare)
+        else:
+            return Opened(key, model, backend)
+    raise AssertionError("candidates() gives at least one")
 
 
 def gpu_present(root: Path = Path("/")) -> bool:
