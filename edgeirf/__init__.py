@@ -8,18 +8,19 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
 # ONNX Runtime reads it when it is imported: without it, it keeps a device id in ~/.cache and calls its vendor's host.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, BundleError, EdgeirfError, FrameError, SourceError, UsageError
-from edgeirf.verdict import Region, Verdict
 
 if TYPE_CHECKING:
+    from edgeirf.bundle import Bundle
     from edgeirf.runtime.detector import Detector, load
+    from edgeirf.verdict import Region, Verdict
 
 __version__ = "0.1.0"
 __all__ = [
@@ -37,10 +38,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # The runtime brings OpenCV and ONNX Runtime: loaded when first used, so that `edgeirf --help` is quick.
-    if name in ("Detector", "load"):
-        from edgeirf.runtime import detector
+_LAZY = {
+    "Bundle": "edgeirf.bundle",
+    "Detector": "edgeirf.runtime.detector",
+    "Region": "edgeirf.verdict",
+    "Verdict": "edgeirf.verdict",
+    "load": "edgeirf.runtime.detector",
+}
 
-        return getattr(detector, name)
+
+def __getattr__(name: str) -> Any:
+    # NumPy, OpenCV and ONNX Runtime are loaded when first used: `edgeirf --help` is quick, and Ctrl-C ends it cleanly.
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'edgeirf' has no attribute {name!r}")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeirf.errors import UsageError
+from edgeirf.files import check_writable
 from edgeirf.runtime.imaging.images import read_image
 from edgeirf.runtime.imaging.preprocess import prepare
 from edgeirf.settings import Preprocess
@@ -18,6 +19,8 @@ from edgeirf.trainers.dataset import Survey, find_products, survey
 from edgeirf.trainers.noise_net import PRESETS
 from edgeirf.trainers.pretrained import load_backbone
 from edgeirf.trainers.run import RUN, Run, RunConfig
+
+MAX_STEPS, MAX_BATCH = 10_000_000, 4096
 
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
@@ -66,8 +69,13 @@ def prepare_run(
         raise UsageError(f"unknown preset {recipe.preset!r}: choose one of {', '.join(PRESETS)}")
     if (output / RUN).exists():
         raise UsageError(f"{output} holds a run already: --resume {output} goes on with it, --output starts another")
-    if recipe.steps < 1 or recipe.batch < 1 or not recipe.learning_rate > 0:
-        raise UsageError("--steps and --batch are at least 1, --learning-rate is positive")
+    if not 1 <= recipe.steps <= MAX_STEPS or not 1 <= recipe.batch <= MAX_BATCH or not 0 < recipe.learning_rate < 1:
+        raise UsageError(
+            f"--steps lies between 1 and {MAX_STEPS}, --batch between 1 and {MAX_BATCH}, "
+            "--learning-rate between 0 and 1"
+        )
+    _check_size(recipe)
+    check_writable(output / RUN)
     found = survey(find_products(data, recipe.unified), progress)
     backbone: Any = load_backbone(recipe.backbone)
     try:
@@ -98,6 +106,14 @@ def prepare_run(
         ema=recipe.ema,
     )
     return Run.create(output, config, _calibration_pictures(found, settings)), found
+
+
+def _check_size(recipe: Recipe) -> None:
+    """Raises before the pictures are read, not after."""
+    try:
+        Preprocess(size=recipe.size, roi=recipe.roi, tiles=recipe.tiles)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _calibration_pictures(found: Survey, settings: Preprocess) -> dict[str, NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -9,12 +10,13 @@ import typer
 
 from edgeirf import __version__
 from edgeirf.cli import bench, demo, doctor, evaluate, export, info, run, train
+from edgeirf.cli.console import echo
 from edgeirf.errors import EdgeirfError, UsageError
+from edgeirf.needs import need_runtime
 
 app = typer.Typer(
     help="A folder of good parts becomes a verdict on the line.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -30,9 +32,11 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    pass
+    if context.invoked_subcommand not in (None, doctor.NAME):  # doctor looks at libraries that do not start
+        need_runtime()
 
 
 def main() -> None:
@@ -56,5 +60,6 @@ def main() -> None:
 def _fail(message: str, code: int, error: Exception | None) -> None:
     if error is not None and os.environ.get("EDGEIRF_DEBUG"):
         raise error
-    typer.echo(f"edgeirf: {' '.join(message.split())}", err=True)
+    with contextlib.suppress(OSError, ValueError):  # nobody may be there to read it
+        echo(f"edgeirf: {' '.join(message.split())}", err=True)
     sys.exit(code)
