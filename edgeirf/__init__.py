@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # ONNX Runtime reads it when it is imported: without it, it keeps a device id in ~/.cache and calls its vendor's host.
@@ -37,6 +38,11 @@ __all__ = [
     "load",
 ]
 
+
+_clone = Path(__file__).parent.parent
+if not (Path(__file__).parent / "runtime").exists() and (_clone / "runtime" / "detector.py").is_file():
+    # Started in a clone, where this folder hides the installed package: its parts lie beside it.
+    __path__.append(str(_clone))
 
 _LAZY = {
     "Bundle": "edgeirf.bundle",

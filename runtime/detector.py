@@ -6,7 +6,7 @@ import logging
 import math
 import os
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,13 @@ class Detector:
     """
 
     def __init__(
-        self, bundle: Bundle, opened: Opened, product: str | None, rate: float | None, keep_warm: bool = False
+        self,
+        bundle: Bundle,
+        opened: Opened,
+        product: str | None,
+        rate: float | None,
+        keep_warm: bool = False,
+        threshold: float | None = None,
     ) -> None:
         self.bundle = bundle
         self.model_key = opened.key
@@ -67,6 +73,9 @@ class Detector:
         asked = bundle.manifest.false_reject_rate if rate is None else rate
         limits = self.calibration.limits(asked)
         self.false_reject_rate = self.calibration.rate(asked)
+        if threshold is not None:
+            limits = replace(limits, threshold=threshold)
+            self.false_reject_rate = self.calibration.p_value(math.nextafter(threshold, math.inf))
         self.threshold, self.pixel_threshold = limits.threshold, limits.pixel_threshold
         self.chain = make_chain(opened, bundle.manifest.preprocess, limits, keep_warm)
         self._in_flight: deque[_About] = deque()
@@ -209,6 +218,7 @@ def load(
     threads: int | None = None,
     progress: Progress | None = None,
     keep_warm: bool = False,
+    threshold: float | None = None,
 ) -> Detector:
     """Opens a bundle for inspection.
 
@@ -223,6 +233,7 @@ def load(
         progress: told how far the build of a TensorRT engine is, fraction and phase: minutes on a Jetson, once.
         keep_warm: let a GPU repeat the last frame while it waits, so that its clocks are up when the next part comes;
             costs energy.
+        threshold: reject image scores above this value, in place of the threshold that the held-out parts give.
 
     Returns:
         A detector that has run once, so that the first part is not the slow one.
@@ -232,10 +243,12 @@ def load(
         UsageError: no such device, precision or product.
         BackendError: the library that runs the network failed.
     """
+    if threshold is not None and (false_reject_rate is not None or not math.isfinite(threshold)):
+        raise UsageError(f"a threshold is a finite score, without a false-reject rate beside it, not {threshold:g}")
     bundle = Bundle.read(path)
     choose_product(bundle, product)  # a wrong name is said before an engine is built
     opened = open_model(bundle, device, precision, threads, progress)
-    detector = Detector(bundle, opened, product, false_reject_rate, keep_warm)
+    detector = Detector(bundle, opened, product, false_reject_rate, keep_warm, threshold)
     try:
         detector.prepare(smallest_frame(bundle.manifest.preprocess))
     except BaseException:

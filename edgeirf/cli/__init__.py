@@ -9,7 +9,7 @@ import sys
 import typer
 
 from edgeirf import __version__
-from edgeirf.cli import bench, demo, doctor, evaluate, export, info, run, train
+from edgeirf.cli import bench, demo, doctor, evaluate, export, info, predict, run, train
 from edgeirf.cli.console import echo
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.needs import need_runtime
@@ -20,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, export, run, evaluate, info, bench, doctor, demo):
+for command in (train, export, run, predict, evaluate, info, bench, doctor, demo):
     app.command(command.NAME)(command.main)
 
 

@@ -35,14 +35,16 @@ class RejectSaver:
     Args:
         folder: made when it is not there.
         pixel_threshold: of the detector; fixes the colours.
+        everything: save good parts too.
 
     Raises:
         EdgeirfError: the folder cannot be made.
     """
 
-    def __init__(self, folder: str, pixel_threshold: float) -> None:
+    def __init__(self, folder: str, pixel_threshold: float, everything: bool = False) -> None:
         self._folder = Path(folder)
         self._threshold = pixel_threshold
+        self._everything = everything
         self._queue: Queue[tuple[Frame, Verdict, NDArray[np.float32] | None] | None] = Queue(QUEUE)
         self._error: EdgeirfError | None = None
         try:
@@ -55,7 +57,7 @@ class RejectSaver:
     def write(self, frame: Frame, verdict: Verdict) -> None:
         """Takes a reject; waits while :data:`QUEUE` others are being written."""
         self._complain()
-        if verdict.reject and frame.image is not None:
+        if (verdict.reject or self._everything) and frame.image is not None:
             # The map is fetched here, because on a GPU the next frame overwrites it.
             self._queue.put((frame, verdict, verdict.map() if verdict.status == "ok" else None))
 
