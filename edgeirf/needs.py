@@ -67,7 +67,7 @@ def cure(module: str, problem: str) -> str:
         # Not another OpenCV: a Jetson's own is the one that has GStreamer.
         return "it is built for NumPy 1: pip install 'numpy<2'"
     if "libGL" in problem or "libgthread" in problem or "libglib" in problem:
-        return "sudo apt install libgl1 libglib2.0-0"
+        return "pip install --force-reinstall opencv-python-headless"
     if "No module named" in problem:
         return f"pip install {_DISTRIBUTIONS.get(module, module)}"
     return f"pip install --force-reinstall {_DISTRIBUTIONS.get(module, module)}"

@@ -71,8 +71,8 @@ def prepare_run(
         raise UsageError(f"{output} holds a run already: --resume {output} goes on with it, --output starts another")
     if not 1 <= recipe.steps <= MAX_STEPS or not 1 <= recipe.batch <= MAX_BATCH or not 0 < recipe.learning_rate < 1:
         raise UsageError(
-            f"--steps lies between 1 and {MAX_STEPS}, --batch between 1 and {MAX_BATCH}, "
-            "--learning-rate between 0 and 1"
+            f"--steps is at least 1 and at most {MAX_STEPS}, --batch at least 1 and at most {MAX_BATCH}, "
+            "--learning-rate positive and below 1"
         )
     _check_size(recipe)
     check_writable(output / RUN)

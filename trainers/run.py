@@ -135,14 +135,17 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise EdgeirfError(f"cannot use {folder}: {error.strerror or error}") from None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise UsageError(f"another training is at work in {folder}: wait for it, or name another folder") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"another training is at work in {folder}: wait for it, or name another folder") from None
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                folder.rmdir()  # when nothing came of it
     finally:
         os.close(handle)
-        with suppress(OSError):
-            folder.rmdir()  # when nothing came of it
 
 
 def newest_run(folder: Path) -> Run:

@@ -71,7 +71,7 @@ BROKEN = {
     "no desktop": (
         "cv2",
         "raise ImportError('libGL.so.1: cannot open shared object file')",
-        "sudo apt install libgl1 libglib2.0-0\n",
+        "pip install --force-reinstall opencv-python-headless\n",
     ),
     "missing": (
         "onnxruntime",
