@@ -56,7 +56,7 @@ def mixed(tiny_path: Path, tiny_onnx: bytes, tmp_path: Path) -> Bundle:
     members = {
         "model.fp32.onnx": tiny_onnx,
         "model.fp16.onnx": half(tiny_onnx),
-        "other.onnx": b"not for TensorRT",
+        "other.onnx": tiny_onnx,
         bundles.GOLDEN: plain.member(bundles.GOLDEN),
     }
     bundles.write(tmp_path / "mixed.irf", replace(plain.manifest, models=models), members)
