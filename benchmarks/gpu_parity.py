@@ -1,8 +1,8 @@
 """Verdicts of the GPU's path against the host's, picture by picture: ``python benchmarks/gpu_parity.py BUNDLE DIR``.
 
-No GPU: the real chain on the real pycuda runs on the stand-in driver of ``tests/gpu``, its kernels compiled by g++ and
-ONNX Runtime in the engine's place. So it compares everything but TensorRT's own arithmetic; on a GPU, run
-``python tests/device BUNDLE``.
+No GPU: the real executor and the real pycuda run on the stand-in driver of ``tests/gpu/emulators``, with kernels that
+g++ compiles and with ONNX Runtime in the engine's place. So it compares everything but TensorRT's own arithmetic; on a
+GPU, run ``edgeirf selftest BUNDLE``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from pathlib import Path
 
 from edgeirf.bundle import Bundle
 from edgeirf.manifest import Model
-from edgeirf.runtime.imaging.images import list_images, read_image
+from edgeirf.runtime.imaging.folder import find_pictures
+from edgeirf.runtime.imaging.images import read_image
 
-GPU_TESTS = Path(__file__).resolve().parents[1] / "tests" / "gpu"
+GPU_TESTS = Path(__file__).resolve().parents[1] / "tests" / "gpu" / "emulators"
 
 
 def main() -> None:
@@ -30,8 +31,7 @@ def main() -> None:
     options = parser.parse_args()
     if "EDGEIRF_STANDIN" not in os.environ:
         sys.exit(again())
-    folders = [options.folder, *(path for path in sorted(options.folder.rglob("*")) if path.is_dir())]
-    files = [path for folder in folders if "ground_truth" not in folder.parts for path in list_images(folder)]
+    files = find_pictures(options.folder).pictures
     bundle = Bundle.read(options.bundle)
     print(f"{bundle.label}: {len(files[:: options.every])} pictures, the GPU's path against the host's")
     for key, model in bundle.manifest.models.items():
@@ -52,19 +52,20 @@ def compare(bundle: Bundle, model: Model, files: list[Path]) -> str:
     """What differs over all pictures."""
     from ort_engine import OrtEngine
 
-    from edgeirf.runtime.executors.chain import HostChain
-    from edgeirf.runtime.executors.gpu.executor import CudaChain
-    from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+    from edgeirf.runtime.executors.base import inspect
+    from edgeirf.runtime.executors.cpu import CpuExecutor
+    from edgeirf.runtime.executors.gpu.executor import GpuExecutor
+    from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 
     settings, graph = bundle.manifest.preprocess, bundle.member(model.file)
     limits = next(iter(model.calibration.values())).limits(bundle.manifest.false_reject_rate)
     engine = OrtEngine(graph, (settings.tiles[0] * settings.tiles[1], 3, *settings.size))
-    gpu = CudaChain(engine, settings, model.scoring, limits)
-    host = HostChain(OnnxRuntimeBackend(graph), settings, model.scoring, limits)
+    gpu = GpuExecutor(engine, settings, model.scoring, limits)
+    host = CpuExecutor(OnnxRuntimeNetwork(graph), settings, model.scoring, limits)
     worst, largest, flips, others = 0.0, 0.0, 0, 0
     for path in files:
         frame = read_image(path)
-        found, expected = gpu.inspect(frame), host.inspect(frame)
+        found, expected = inspect(gpu, frame), inspect(host, frame)
         difference = abs(found.score - expected.score)
         worst, largest = max(worst, difference / abs(expected.score)), max(largest, difference / limits.threshold)
         flips += found.reject != expected.reject

@@ -24,7 +24,7 @@ from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.imaging.preprocess import normalise, prepare
 from edgeirf.runtime.line.pipeline import run_pipeline
 from edgeirf.runtime.line.stats import Stats
-from edgeirf.runtime.sinks import Sink
+from edgeirf.runtime.sinks import Record, Sink
 from edgeirf.runtime.sinks.jsonl import JsonLines
 from edgeirf.runtime.sources import Frame
 from edgeirf.runtime.synthetic.render import render
@@ -40,7 +40,7 @@ class Alternating:
         self.image, self.frames, self.warm_up = image, frames, warm_up
         self.bare: list[float] = []
         self._settings = detector.bundle.manifest.preprocess
-        self._session: Any = detector.chain.backend.session  # type: ignore[attr-defined]
+        self._session: Any = detector.executor.network.session  # type: ignore[attr-defined]
         self._feed = {self._session.get_inputs()[0].name: normalise(prepare(image, self._settings), self._settings)}
 
     def __iter__(self) -> Iterator[Frame]:
@@ -59,18 +59,15 @@ class Alternating:
         """Nothing to close."""
 
 
-class Times:
+class Times(Sink):
     """Keeps the latencies of every verdict."""
 
     def __init__(self) -> None:
         self.verdicts: list[Verdict] = []
 
-    def write(self, frame: Frame, verdict: Verdict) -> None:
+    def write(self, record: Record) -> None:
         """Keeps one."""
-        self.verdicts.append(verdict)
-
-    def close(self) -> None:
-        """Nothing to close."""
+        self.verdicts.append(record.verdict)
 
 
 def measure(path: str, frames: int, size: int, threads: int | None, jsonl: str | None) -> dict[str, Any]:

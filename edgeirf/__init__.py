@@ -1,9 +1,10 @@
 """edgeirf: a folder of good parts becomes a verdict on the line.
 
->>> import edgeirf
->>> detector = edgeirf.load("bottle.irf")
->>> verdict = detector(frame)  # uint8 (H, W, 3) BGR or (H, W)
->>> verdict.reject, verdict.score, verdict.p_value, verdict.regions
+import edgeirf
+
+with edgeirf.load("bottle.irf") as detector:
+    inspection = detector(frame)  # uint8 (H, W, 3) BGR or (H, W)
+    inspection.reject, inspection.score, inspection.p_value, inspection.regions
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from edgeirf.errors import BackendError, BundleError, EdgeirfError, FrameError, 
 if TYPE_CHECKING:
     from edgeirf.bundle import Bundle
     from edgeirf.runtime.detector import Detector, load
+    from edgeirf.runtime.inspection import Inspection
     from edgeirf.verdict import Region, Verdict
 
 __version__ = "0.1.0"
@@ -31,6 +33,7 @@ __all__ = [
     "Detector",
     "EdgeirfError",
     "FrameError",
+    "Inspection",
     "Region",
     "SourceError",
     "UsageError",
@@ -47,6 +50,7 @@ if not (Path(__file__).parent / "runtime").exists() and (_clone / "runtime" / "d
 _LAZY = {
     "Bundle": "edgeirf.bundle",
     "Detector": "edgeirf.runtime.detector",
+    "Inspection": "edgeirf.runtime.inspection",
     "Region": "edgeirf.verdict",
     "Verdict": "edgeirf.verdict",
     "load": "edgeirf.runtime.detector",

@@ -1,15 +1,32 @@
-"""The one result type: every back end fills it, every sink reads it."""
+"""The one verdict type: every executor fills it, every sink reads it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 Status = Literal["ok", "error"]
+
+STAGES = (
+    "upload",
+    "preprocess",
+    "network",
+    "postprocess",
+    "download",
+    "inference",
+    "total",
+    "camera_to_verdict",
+)
+"""Names of the latency stages, the same on every device and in every report:
+
+- ``upload``: copy of the frame's pixels to memory that the device reads; 0 on the CPU,
+- ``preprocess``, ``network``, ``postprocess``, ``download``: parts of ``inference``, where the device times them one by
+  one (a GPU does only in ``edgeirf bench``),
+- ``inference``: from the pixels in that memory to the result,
+- ``total``: ``upload`` and ``inference``,
+- ``camera_to_verdict``: from the frame in memory to the verdict; only for frames of a source.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,21 +49,25 @@ class Region:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What edgeirf says of one frame.
+    """What edgeirf decides on one part: plain data, which can be compared, pickled and written as JSON.
+
+    >>> verdict = Verdict(reject=False, score=12.5, p_value=0.42, threshold=31.0)
+    >>> verdict.to_json()["reject"]
+    False
 
     Attributes:
-        reject: True when the part must go; also True when ``status`` is ``"error"``, for a part nobody
-            has seen is not a good part.
-        score: image score, larger is more anomalous (nats for IRF); None when the frame could not be scored.
+        reject: True: take the part off the line. Also True when ``status`` is ``"error"``: a part that was not
+            inspected is not a good part.
+        score: image score, larger is more anomalous (nats for IRF); None when the frame was not scored.
         p_value: share of good parts that score at least this high, (1 + #{calibration >= score}) / (n + 1).
-        threshold: the score above which a part is rejected.
+        threshold: the part is rejected when its score is above this.
+        pixel_threshold: values of the anomaly map above this form a region; None when the frame was not scored.
         regions: where, largest peak first; empty for a clean part.
         status: ``"ok"``, or ``"error"`` when there is no score; ``error`` then says why.
         frame_id: the caller's number or name of the part.
         source: where the frame came from.
         captured_at: seconds since 1970 at capture, None when unknown.
-        latency_ms: milliseconds by stage: ``preprocess``, ``network``, ``postprocess``, ``total`` (the sum of what the
-            detector did), and from the pipeline ``camera_to_verdict``.
+        latency_ms: milliseconds by stage, see :data:`STAGES`.
         model: name and short hash of the bundle, ``bottle@1a2b3c4d5e6f``.
         product: the product whose calibration decided.
     """
@@ -55,6 +76,7 @@ class Verdict:
     score: float | None
     p_value: float | None
     threshold: float
+    pixel_threshold: float | None = None
     regions: tuple[Region, ...] = ()
     status: Status = "ok"
     error: str | None = None
@@ -64,42 +86,9 @@ class Verdict:
     latency_ms: Mapping[str, float] = field(default_factory=dict)
     model: str = ""
     product: str = ""
-    make_map: Callable[[], NDArray[np.float32]] | None = field(default=None, repr=False, compare=False)
-    make_overlay: Callable[[NDArray[Any]], NDArray[np.uint8]] | None = field(default=None, repr=False, compare=False)
-
-    def map(self) -> NDArray[np.float32]:
-        """The anomaly map at the frame's size, ``(H, W)`` float32; zero outside the region of interest.
-
-        Made when asked for, so that a line that needs only the verdict does not pay for it.
-
-        Raises:
-            ValueError: the frame was not scored, so it has no map.
-            UsageError: it was left on a GPU until others had taken its place. A map that shows regions is kept.
-        """
-        if self.make_map is None:
-            raise ValueError(f"no anomaly map: {self.error or 'this verdict was made without one'}")
-        return self.make_map()
-
-    def overlay(self, frame: NDArray[Any]) -> NDArray[np.uint8]:
-        """The frame under its heat map, regions outlined, ``(H, W, 3)`` uint8 BGR; for people.
-
-        The scale is logarithmic and fixed by the pixel threshold, so that a colour means the same on every picture.
-        On a GPU it is drawn there, if asked for before the next frame is inspected.
-
-        Args:
-            frame: the one that was inspected.
-
-        Raises:
-            ValueError: the frame was not scored.
-            FrameError: it is another frame.
-            UsageError: see :meth:`map`.
-        """
-        if self.make_overlay is None:
-            raise ValueError(f"no heat map: {self.error or 'this verdict was made without one'}")
-        return self.make_overlay(frame)
 
     def to_json(self) -> dict[str, Any]:
-        """The verdict as plain JSON values, without the map: one line of ``--jsonl``."""
+        """The verdict as plain JSON values: one line of ``--jsonl``."""
         return {
             "frame_id": self.frame_id,
             "source": self.source,
@@ -109,6 +98,7 @@ class Verdict:
             "score": self.score,
             "p_value": self.p_value,
             "threshold": self.threshold,
+            "pixel_threshold": self.pixel_threshold,
             "regions": [vars(region) for region in self.regions],
             "latency_ms": {stage: round(ms, 3) for stage, ms in self.latency_ms.items()},
             "model": self.model,

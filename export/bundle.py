@@ -17,25 +17,32 @@ from torch import nn
 
 import edgeirf
 from edgeirf import bundle
-from edgeirf.calib.fitting.crossfit import cross_fit
-from edgeirf.calib.fitting.gaussian import Fit
+from edgeirf.calib.fitting.density import Scale
+from edgeirf.calib.fitting.gaussian import Fit, Gaussian
 from edgeirf.calib.fitting.ranges import METHODS
 from edgeirf.calib.fitting.ranges import Method as RangeMethod
 from edgeirf.calib.reports.model_page import model_page
 from edgeirf.conformal import check_rate
 from edgeirf.errors import EdgeirfError, UsageError
-from edgeirf.export.methods.graphs import InvadGraph, IrfGraph, invad_timesteps
+from edgeirf.export.methods.density import Density
+from edgeirf.export.methods.fit import HeldOutFields, TrainingFields, field_of, fit
+from edgeirf.export.methods.graph import BundleGraph
+from edgeirf.export.methods.invad import Invad, invad_timesteps
+from edgeirf.export.methods.irf import Irf
 from edgeirf.export.onnx.trace import to_onnx
 from edgeirf.export.precision.candidates import PRECISIONS, Fp32, Made, Prover, calibrations
-from edgeirf.export.precision.quantisers.quantiser import QUANTISERS
+from edgeirf.export.precision.quantisers.choice import QUANTISERS
 from edgeirf.export.precision.validation import Pictures, calibration_pictures, gather
 from edgeirf.manifest import Manifest, Method, Model
-from edgeirf.runtime.executors.chain import HostChain
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.imaging.preprocess import normalise
 from edgeirf.runtime.scoring import score_field
 from edgeirf.settings import Preprocess, Scoring
+from edgeirf.trainers.diffusion import TIMESTEPS
+from edgeirf.trainers.feature_cache import load_features
+from edgeirf.trainers.noise_net import NoiseNet
 from edgeirf.trainers.run import Run
 from edgeirf.trainers.train import load_model
 
@@ -129,26 +136,39 @@ def export(
         EdgeirfError: the run is unfinished or damaged, or ONNX Runtime and torch disagree by more than 1e-4.
     """
     extractor, net = load_model(run)
-    pictures: Pictures = {name: list(group) for name, group in run.calibration().items()}
-    settings = run.config.preprocess
-    invad = options.method == "invad"
-    timesteps = invad_timesteps(options.steps) if invad else (options.t,)
-    scoring = Scoring(density="norm" if invad else "nll", sigma=options.sigma, top_k=options.top_k)
-    fit: Fit = "standard" if invad else options.gaussian
-
-    progress("residual field of the held-out parts")
-    raw: nn.Module = InvadGraph(extractor, net, timesteps) if invad else IrfGraph(extractor, net, options.t)
+    config, settings = run.config, run.config.preprocess
+    if options.method == "invad" and config.timesteps < TIMESTEPS:
+        raise UsageError("this run was trained for irf: train one for invad (edgeirf train --method invad)")
+    if options.method == "irf" and options.t >= config.timesteps:
+        raise UsageError(f"--t lies below {config.timesteps}, the timesteps that this run was trained on")
+    held_out = run.held_out()
+    pictures: Pictures = {name: list(part.clean) for name, part in held_out.items()}
     everything = [picture for group in pictures.values() for picture in group]
-    fitted = cross_fit([field_of(raw, p, settings) for p in everything], fit, scoring, settings, invad)
+    scoring = Scoring(sigma=options.sigma, top_k=options.top_k)
+    timesteps = invad_timesteps(options.steps) if options.method == "invad" else (options.t,)
+
+    progress("residual field of the training parts")
+    raw = _field(net, timesteps, options.method)
+    training = TrainingFields(raw, extractor, load_features(run, extractor.channels, extractor.grid))
+    progress("residual field of the held-out parts")
+    image_to_field = BundleGraph(extractor, raw)
+    varied = [picture for part in held_out.values() for picture in part.varied]
+    fields = HeldOutFields(*([_run(image_to_field, p, settings) for p in group] for group in (everything, varied)))
+    fitted = fit(training, fields, options.gaussian, scoring, settings)
 
     progress("folding and tracing")
-    graph = raw if invad else IrfGraph(extractor, net, options.t, fitted.gaussian)
+
+    def graph_of(scales: Sequence[Scale], density: bool = True) -> BundleGraph:
+        field = _field(net, timesteps, options.method, scales[0].gaussian)
+        return BundleGraph(extractor, field, Density(scales, extractor.grid) if density else None)
+
+    graph = graph_of(fitted.scales)
     onnx_bytes = to_onnx(graph, settings.size)
 
     progress("comparing torch with ONNX Runtime")
-    chain = HostChain(OnnxRuntimeBackend(onnx_bytes), settings, fitted.scoring)
+    executor = CpuExecutor(OnnxRuntimeNetwork(onnx_bytes), settings, scoring)
     checked = everything[:: max(1, len(everything) // PARITY_IMAGES)]
-    parity = largest_difference(graph, chain, checked)
+    parity = largest_difference(graph, executor, checked)
     if not parity <= PARITY_LIMIT:
         raise EdgeirfError(
             f"ONNX Runtime and torch disagree by {parity:.1e} of a score (allowed {PARITY_LIMIT:g}):"
@@ -156,24 +176,43 @@ def export(
         )
     report = {"torch_onnx_relative_difference": parity, "images": len(checked)}
     calibration = calibrations(pictures, fitted)
-    model = Model("model.fp32.onnx", "fp32", "any", calibration, fitted.scoring, report=report)
-    golden_member = golden(chain, everything)
-    reference = Fp32(onnx_bytes, settings, scoring, fit, invad, fitted, golden_member)
+    model = Model("model.fp32.onnx", "fp32", "any", calibration, scoring, report=report)
+    golden_member = golden(executor, everything)
+    reference = Fp32(
+        graph=onnx_bytes,
+        whitened=to_onnx(graph_of(fitted.scales, density=False), settings.size),
+        build=lambda scales: to_onnx(graph_of(scales), settings.size),
+        settings=settings,
+        scoring=scoring,
+        kind=options.gaussian,
+        training=training,
+        fields=fields,
+        fitted=fitted,
+        golden=golden_member,
+    )
     reduced = _reduce(reference, pictures, options, progress)
     shipped = [made for made in reduced if made.model.refused is None or options.keep_refused]
     manifest = Manifest(
-        name=run.config.name,
+        name=config.name,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         edgeirf=edgeirf.__version__,
         preprocess=settings,
-        method=Method(options.method, timesteps, fit, run.config.backbone, run.config.preset),
+        method=Method(
+            options.method,
+            timesteps,
+            options.gaussian,
+            config.backbone,
+            config.preset,
+            tuple(scale.window for scale in fitted.scales),
+            config.tolerate,
+        ),
         false_reject_rate=options.false_reject_rate,
         models={"fp32": model, **{made.key: made.model for made in shipped}},
     )
     members = {
         model.file: onnx_bytes,
         bundle.GOLDEN: _npz(golden_member),
-        bundle.REPORT: model_page(manifest, chain, pictures).encode(),
+        bundle.REPORT: model_page(manifest, executor, pictures).encode(),
         **{made.model.file: made.graph for made in shipped},
     }
     bundle.write(path, manifest, members)
@@ -196,33 +235,37 @@ def _reduce(reference: Fp32, pictures: Pictures, options: Options, progress: Cal
     return made
 
 
-def field_of(graph: nn.Module, picture: Pixels, settings: Preprocess) -> NDArray[np.float32]:
-    """Runs the torch graph on prepared pixels ``(T, height, width, 3)``; the field ``(T, C, h, w)``."""
-    with torch.inference_mode():
-        field: NDArray[np.float32] = graph(torch.from_numpy(normalise(picture, settings))).numpy()
-    return field
+def _field(
+    net: NoiseNet, timesteps: tuple[int, ...], method: Literal["irf", "invad"], gaussian: Gaussian | None = None
+) -> nn.Module:
+    return Irf(net, timesteps[0], gaussian) if method == "irf" else Invad(net, timesteps, gaussian)
 
 
-def largest_difference(graph: nn.Module, chain: HostChain, pictures: Sequence[Pixels]) -> float:
-    """Largest |torch - ONNX| of the image scores and of the map peaks, relative to the size of the score.
+def _run(graph: nn.Module, picture: Pixels, settings: Preprocess) -> NDArray[np.float32]:
+    """The torch graph on prepared pixels ``(T, height, width, 3)``: ``(T, C, h, w)``."""
+    return field_of(graph, torch.from_numpy(normalise(picture, settings)))
 
-    InvAD's image score is standardised and may be near zero: it is compared in standard deviations there.
-    """
+
+def largest_difference(graph: nn.Module, executor: CpuExecutor, pictures: Sequence[Pixels]) -> float:
+    """Largest |torch - ONNX| of the image scores and of the map peaks, relative to the size of the score."""
     worst = 0.0
     for picture in pictures:
-        settings = chain.settings
-        torch_scored = score_field(field_of(graph, picture, settings), chain.rules, settings.size, settings.tiles)
-        onnx_scored = chain.score_prepared(picture)
-        scale = max(abs(torch_scored.score), 1.0 if chain.rules.latent else 1e-12)
+        settings = executor.settings
+        torch_scored = score_field(_run(graph, picture, settings), executor.rules, settings.size, settings.tiles)
+        onnx_scored = executor.score_pixels(picture)
+        scale = max(abs(torch_scored.score), 1e-12)
         worst = max(worst, abs(onnx_scored.score - torch_scored.score) / scale)
         worst = max(worst, abs(onnx_scored.peak - torch_scored.peak) / max(abs(torch_scored.peak), 1e-12))
     return worst
 
 
-def golden(chain: HostChain, pictures: Sequence[Pixels]) -> dict[str, NDArray[Any]]:
+def golden(executor: CpuExecutor, pictures: Sequence[Pixels]) -> dict[str, NDArray[Any]]:
     """A few held-out pictures and the scores this machine gave them, to be given again elsewhere."""
     chosen = list(pictures[:: max(1, len(pictures) // GOLDEN_IMAGES)][:GOLDEN_IMAGES])
-    return {"images": np.stack(chosen), "scores": np.array([chain.score_prepared(picture).score for picture in chosen])}
+    return {
+        "images": np.stack(chosen),
+        "scores": np.array([executor.score_pixels(picture).score for picture in chosen]),
+    }
 
 
 def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -13,11 +13,11 @@ from typing import Any
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, UsageError
 from edgeirf.manifest import Manifest
+from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.executors.select import candidates
 from edgeirf.runtime.tensorrt import library as tensorrt_library
 from edgeirf.runtime.tensorrt.builder import BuiltEngine, EngineSpec, build
 from edgeirf.runtime.tensorrt.cache import EngineCache
-from edgeirf.runtime.tensorrt.device import CudaDevice
 from edgeirf.runtime.tensorrt.library import Library
 from edgeirf.runtime.tensorrt.precision_report import Product
 from edgeirf.runtime.tensorrt.progress import Progress

@@ -1,1 +1,1 @@
-"""The part that runs on the line: cameras, pre-processing, back ends, scoring, sinks. Never imports torch."""
+"""The part that runs on the line: cameras, pre-processing, executors, scoring, sinks. Never imports torch."""

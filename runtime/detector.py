@@ -2,175 +2,177 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from edgeirf.bundle import Bundle
-from edgeirf.conformal import Limits
+from edgeirf.conformal import check_rate
 from edgeirf.errors import BackendError, EdgeirfError, FrameError, UsageError
-from edgeirf.runtime.executors.chain import Chain, HostChain, Inspected
-from edgeirf.runtime.executors.select import Opened, open_model
+from edgeirf.runtime.executors.base import ExecutorResult, Pending, check_room
+from edgeirf.runtime.executors.select import Request, Selection, open_executor
 from edgeirf.runtime.imaging.pixel_format import Pixels, frame_size
 from edgeirf.runtime.imaging.preprocess import smallest_frame
-from edgeirf.runtime.render.drawing import Drawing
-from edgeirf.settings import PixelFormat, Preprocess
+from edgeirf.runtime.inspection import Inspection
+from edgeirf.runtime.sources.frame import Frame
+from edgeirf.runtime.tensorrt.progress import Progress
+from edgeirf.settings import PixelFormat
 from edgeirf.verdict import Verdict
-
-if TYPE_CHECKING:
-    from edgeirf.runtime.tensorrt.progress import Progress
-
-log = logging.getLogger("edgeirf")
 
 
 @dataclass(frozen=True)
-class _About:
-    """What is known of a frame before it is inspected."""
+class _Taken:
+    """A frame whose verdict is due: pending on the executor, or with the reason why it was not inspected."""
 
-    frame_id: int | str | None
-    source: str | None
-    captured_at: float | None
-    size: tuple[int, int]
-    pixel_format: PixelFormat | None
+    frame: Frame
+    size: tuple[int, int] = (0, 0)
+    pending: Pending | None = None
+    error: str | None = None
 
 
 class Detector:
-    """Inspects frames with one bundle. Use :func:`edgeirf.load` to make one.
+    """Inspects frames with one bundle. Use :func:`edgeirf.load` to open one.
 
-    ``detector(frame)`` inspects one frame. ``submit(frame)`` and ``result()`` are the pair for a line that has the
-    next frame before the last verdict: up to ``depth`` frames may be in flight, and a GPU uploads one while it
-    computes the other.
+    ``detector(frame)`` inspects one frame. ``submit(frame)`` and ``result()`` are for a line that has the next frame
+    before the last verdict: up to ``depth`` frames may be in flight, and a GPU uploads one while it computes the other.
+    The frames in flight are one queue, in the order of :meth:`submit`.
 
-    Not thread-safe: one detector a thread, or a lock around the calls.
+    Not thread-safe: use one detector a thread, or a lock around the calls.
 
     Attributes:
         bundle: the open bundle.
-        chain: what does the work.
+        device: ``cpu``, ``cuda`` or ``tensorrt``.
+        executor: turns frames into results.
         model_key: the graph in use, ``fp32``, ``int8`` ...
         product: whose calibration decides.
         calibration: scores of that product's held-out good parts.
-        false_reject_rate: the rate the threshold promises; above the one asked for when too few parts were held out.
+        false_reject_rate: the rate that the threshold promises; above the one asked for when too few parts were held
+            out.
         threshold, pixel_threshold: image scores and map values above these are rejected and marked.
     """
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        opened: Opened,
-        product: str | None,
-        rate: float | None,
-        keep_warm: bool = False,
-        threshold: float | None = None,
-    ) -> None:
+    def __init__(self, bundle: Bundle, selection: Selection, request: Request) -> None:
+        limits = request.limits(selection.model)
         self.bundle = bundle
-        self.model_key = opened.key
-        self.product = choose_product(bundle, product)
-        self.calibration = opened.model.calibration[self.product]
-        asked = bundle.manifest.false_reject_rate if rate is None else rate
-        limits = self.calibration.limits(asked)
-        self.false_reject_rate = self.calibration.rate(asked)
-        if threshold is not None:
-            limits = replace(limits, threshold=threshold)
-            self.false_reject_rate = self.calibration.p_value(math.nextafter(threshold, math.inf))
+        self.device, self.executor = selection.device, selection.executor
+        self.model_key = selection.key
+        self.product = request.product
+        self.calibration = selection.model.calibration[request.product]
+        self.false_reject_rate = self.calibration.rate(request.false_reject_rate)
+        if request.threshold is not None:
+            self.false_reject_rate = self.calibration.p_value(math.nextafter(request.threshold, math.inf))
         self.threshold, self.pixel_threshold = limits.threshold, limits.pixel_threshold
-        self.chain = make_chain(opened, bundle.manifest.preprocess, limits, keep_warm)
-        self._in_flight: deque[_About] = deque()
+        self._queue: deque[_Taken] = deque()
 
     @property
     def depth(self) -> int:
         """How many frames may be in flight."""
-        return self.chain.depth
+        return self.executor.depth
 
-    def prepare(self, size: tuple[int, int], pixel_format: PixelFormat = "bgr8") -> None:
-        """Does once what the first frame of ``(height, width)`` pixels would have to wait for.
+    @property
+    def in_flight(self) -> int:
+        """How many verdicts are due."""
+        return len(self._queue)
+
+    def warm_up(self, size: tuple[int, int], pixel_format: PixelFormat = "bgr8") -> None:
+        """Allocates buffers and runs the network once, so that the first part is not the slow one.
+
+        Args:
+            size: ``(height, width)`` of the camera's frames in pixels.
+            pixel_format: of the camera.
 
         Raises:
             FrameError: such frames cannot be inspected.
             BackendError: the library or device failed.
         """
-        self.chain.prepare(size, pixel_format)
+        self.executor.warm_up(size, pixel_format)
 
     def __call__(
         self,
-        frame: Pixels,
+        frame: Pixels | Frame,
         *,
         pixel_format: PixelFormat | None = None,
         frame_id: int | str | None = None,
         source: str | None = None,
         captured_at: float | None = None,
-    ) -> Verdict:
+    ) -> Inspection:
         """Inspects one frame.
 
         Args:
-            frame: ``(H, W, 3)`` BGR or ``(H, W)`` gray, uint8 or uint16; or what ``pixel_format`` says.
+            frame: ``(H, W, 3)`` BGR or ``(H, W)`` gray, uint8 or uint16; or what ``pixel_format`` says; or a frame of a
+                source, which brings the other arguments with it.
             pixel_format: ``bayer_rggb8``, ``nv12`` ...: see :mod:`edgeirf.runtime.imaging.pixel_format`.
             frame_id, source, captured_at: for the verdict.
 
         Raises:
-            FrameError: the frame is not one the model takes.
+            FrameError: the model does not take such a frame.
             UsageError: frames are in flight, or there is no such pixel format.
             BackendError: the library or device failed, or gave a score that is not a number.
         """
-        inspected = self.chain.inspect(frame, pixel_format)
-        size = frame_size(frame, pixel_format)
-        return self._verdict(inspected, _About(frame_id, source, captured_at, size, pixel_format))
+        check_room(not self._queue)
+        self.submit(frame, pixel_format=pixel_format, frame_id=frame_id, source=source, captured_at=captured_at)
+        try:
+            return self.result()
+        except EdgeirfError:
+            self._queue.clear()
+            raise
 
     def submit(
         self,
-        frame: Pixels,
+        frame: Pixels | Frame,
         *,
         pixel_format: PixelFormat | None = None,
         frame_id: int | str | None = None,
         source: str | None = None,
         captured_at: float | None = None,
     ) -> None:
-        """Starts on a frame; its verdict is the next one that :meth:`result` gives. Arguments as of a call.
+        """Starts the inspection of a frame; :meth:`result` gives its verdict in turn. Arguments as of a call.
 
         Raises:
             FrameError, BackendError: as of a call.
             UsageError: :attr:`depth` frames are in flight already.
         """
-        self.chain.submit(frame, pixel_format)
-        size = frame_size(frame, pixel_format)
-        self._in_flight.append(_About(frame_id, source, captured_at, size, pixel_format))
+        pixels = frame.image if isinstance(frame, Frame) else frame
+        if not isinstance(frame, Frame):
+            frame = Frame(None, frame_id, source, captured_at, pixel_format=pixel_format)
+        if pixels is None:
+            raise FrameError(frame.error or "the frame has no image")
+        check_room(len(self._queue) < self.depth)
+        pending = self.executor.submit(pixels, frame.pixel_format)
+        self._queue.append(_Taken(frame, frame_size(pixels, frame.pixel_format), pending))
 
-    def result(self) -> Verdict:
-        """The verdict on the frame that was submitted first; waits for it.
+    def refuse(self, frame: Frame, error: str) -> None:
+        """Queues a frame that cannot be inspected: :meth:`result` rejects it in turn, with this reason."""
+        self._queue.append(_Taken(frame, error=error))
+
+    def result(self) -> Inspection:
+        """The inspection of the frame that was submitted first; waits for it.
 
         Raises:
             UsageError: no frame is in flight.
-            BackendError: as of a call.
+            BackendError: as of a call. The next call rejects this frame, with the reason.
         """
-        about = self._in_flight.popleft() if self._in_flight else None
-        inspected = self.chain.result()
-        if about is None:
-            raise UsageError("a frame was submitted to the chain itself: take its result there")
-        return self._verdict(inspected, about)
+        if not self._queue:
+            raise UsageError("no frame is in flight: submit() one first")
+        taken = self._queue[0]
+        try:
+            result = _finite(taken.pending.result()) if taken.pending is not None else None
+        except EdgeirfError as error:
+            self._queue[0] = _Taken(taken.frame, error=str(error))
+            raise
+        self._queue.popleft()
+        if result is None:
+            return self._rejected(taken.frame, taken.error or "not inspected")
+        verdict, settings = self._verdict(taken.frame, result), self.bundle.manifest.preprocess
+        return Inspection(verdict, taken.frame, settings, taken.size, result.map)
 
-    def _verdict(self, inspected: Inspected, about: _About) -> Verdict:
-        if not math.isfinite(inspected.score):
-            raise BackendError("the network gave a score that is not a finite number: run `edgeirf doctor`")
-        settings = self.bundle.manifest.preprocess
-        drawing = Drawing(inspected, about.size, about.pixel_format, settings, self.pixel_threshold)
-        return Verdict(
-            reject=inspected.reject,
-            score=inspected.score,
-            p_value=inspected.p_value,
-            threshold=self.threshold,
-            regions=inspected.regions,
-            frame_id=about.frame_id,
-            source=about.source,
-            captured_at=about.captured_at,
-            latency_ms={**inspected.latency_ms, "total": sum(inspected.latency_ms.values())},
-            model=self.bundle.label,
-            product=self.product,
-            make_map=drawing.map,
-            make_overlay=drawing.overlay,
-        )
+    def give_up(self, error: str) -> list[Inspection]:
+        """Empties the queue: every frame in flight is rejected, with this reason or its own."""
+        taken, self._queue = self._queue, deque()
+        return [self._rejected(one.frame, one.error or error) for one in taken]
 
     def failed(
         self,
@@ -179,25 +181,13 @@ class Detector:
         frame_id: int | str | None = None,
         source: str | None = None,
         captured_at: float | None = None,
-    ) -> Verdict:
-        """The verdict on a part that could not be inspected: reject, with the reason."""
-        return Verdict(
-            reject=True,
-            score=None,
-            p_value=None,
-            threshold=self.threshold,
-            status="error",
-            error=error,
-            frame_id=frame_id,
-            source=source,
-            captured_at=captured_at,
-            model=self.bundle.label,
-            product=self.product,
-        )
+    ) -> Inspection:
+        """The inspection of a part that could not be inspected: rejected, with the reason."""
+        return self._rejected(Frame(None, frame_id, source, captured_at), error)
 
     def close(self) -> None:
-        """Frees the back end."""
-        self.chain.close()
+        """Frees the device. May be called twice."""
+        self.executor.close()
 
     def __enter__(self) -> Detector:
         return self
@@ -206,6 +196,49 @@ class Detector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _verdict(self, frame: Frame, result: ExecutorResult) -> Verdict:
+        latency = dict(result.latency_ms)
+        latency["total"] = latency["upload"] + latency["inference"]
+        if frame.image is not None:  # a frame of a source, which knows when it was in memory
+            latency["camera_to_verdict"] = (perf_counter() - frame.clock) * 1e3
+        return Verdict(
+            reject=result.reject,
+            score=result.score,
+            p_value=result.p_value,
+            threshold=self.threshold,
+            pixel_threshold=self.pixel_threshold,
+            regions=result.regions,
+            frame_id=frame.frame_id,
+            source=frame.source,
+            captured_at=frame.captured_at,
+            latency_ms=latency,
+            model=self.bundle.label,
+            product=self.product,
+        )
+
+    def _rejected(self, frame: Frame, error: str) -> Inspection:
+        verdict = Verdict(
+            reject=True,
+            score=None,
+            p_value=None,
+            threshold=self.threshold,
+            pixel_threshold=self.pixel_threshold,
+            status="error",
+            error=error,
+            frame_id=frame.frame_id,
+            source=frame.source,
+            captured_at=frame.captured_at,
+            model=self.bundle.label,
+            product=self.product,
+        )
+        return Inspection(verdict, frame, self.bundle.manifest.preprocess)
+
+
+def _finite(result: ExecutorResult) -> ExecutorResult:
+    if not math.isfinite(result.score):
+        raise BackendError("the network gave a score that is not a finite number: run `edgeirf doctor`")
+    return result
 
 
 def load(
@@ -225,12 +258,13 @@ def load(
     Args:
         path: the ``.irf`` file.
         device: ``auto``, ``cpu``, ``cuda`` (ONNX Runtime's) or ``tensorrt``; ``auto`` is TensorRT where it works and
-            its scores agree, else ``cpu``.
+            its scores agree with the golden ones, else ``cpu``.
         precision: ``fp32``, ``fp16``, ``int8``; None takes the fastest that passed its gate for the device.
-        product: needed for a unified bundle of several products.
+        product: necessary for a unified bundle of several products.
         false_reject_rate: another rate than the one chosen at export.
         threads: CPU threads; None takes ``EDGEIRF_THREADS``, else the cores this process may use.
-        progress: told how far the build of a TensorRT engine is, fraction and phase: minutes on a Jetson, once.
+        progress: called with the progress of the build of a TensorRT engine, fraction and phase: minutes on a Jetson,
+            once.
         keep_warm: let a GPU repeat the last frame while it waits, so that its clocks are up when the next part comes;
             costs energy.
         threshold: reject image scores above this value, in place of the threshold that the held-out parts give.
@@ -246,34 +280,23 @@ def load(
     if threshold is not None and (false_reject_rate is not None or not math.isfinite(threshold)):
         raise UsageError(f"a threshold is a finite score, without a false-reject rate beside it, not {threshold:g}")
     bundle = Bundle.read(path)
-    choose_product(bundle, product)  # a wrong name is said before an engine is built
-    opened = open_model(bundle, device, precision, threads, progress)
-    detector = Detector(bundle, opened, product, false_reject_rate, keep_warm, threshold)
+    request = Request(
+        product=choose_product(bundle, product),
+        false_reject_rate=bundle.manifest.false_reject_rate if false_reject_rate is None else false_reject_rate,
+        device=device,
+        precision=precision,
+        threads=threads,
+        keep_warm=keep_warm,
+        threshold=threshold,
+    )
+    check_rate(request.false_reject_rate)  # a wrong value is reported before an engine is built
+    detector = Detector(bundle, open_executor(bundle, request, progress), request)
     try:
-        detector.prepare(smallest_frame(bundle.manifest.preprocess))
+        detector.warm_up(smallest_frame(bundle.manifest.preprocess))
     except BaseException:
         detector.close()
         raise
     return detector
-
-
-def make_chain(opened: Opened, settings: Preprocess, limits: Limits, keep_warm: bool = False) -> Chain:
-    """All of it on the GPU where TensorRT runs the network, else the host's chain around the back end."""
-    from edgeirf.runtime.executors.tensorrt import TensorRTBackend
-
-    backend = opened.backend
-    if isinstance(backend, TensorRTBackend):
-        from edgeirf.runtime.executors.gpu.executor import CudaChain
-        from edgeirf.runtime.executors.gpu.keep_warm import INTERVAL_S
-
-        warm = INTERVAL_S if keep_warm else None
-        try:
-            return CudaChain(
-                backend.engine, settings, opened.model.scoring, limits, release=backend.close, keep_warm_s=warm
-            )
-        except EdgeirfError as error:
-            log.warning("pre- and post-processing stay on the CPU: %s", error)
-    return HostChain(backend, settings, opened.model.scoring, limits)
 
 
 def choose_product(bundle: Bundle, product: str | None) -> str:
@@ -288,6 +311,3 @@ def choose_product(bundle: Bundle, product: str | None) -> str:
     if product is not None and product not in products:
         raise UsageError(f"{bundle.path} knows no product {product!r}, only {', '.join(products)}")
     return product or products[0]
-
-
-__all__ = ["BackendError", "Detector", "FrameError", "choose_product", "load"]

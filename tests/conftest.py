@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeirf import bundle
 from edgeirf.conformal import Calibration
 from edgeirf.manifest import Manifest, Method, Model
-from edgeirf.runtime.executors.chain import HostChain
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.settings import Preprocess, Scoring
 
 MakeBundle = Callable[..., Path]
@@ -77,10 +77,10 @@ def make_tiny_bundle(
     settings = settings or Preprocess(size=(64, 64))
     scoring, graph = Scoring(sigma=2.0), tiny_graph()
     shape = (settings.tiles[0] * settings.tiles[1], *settings.size, 3)
-    chain = HostChain(OnnxRuntimeBackend(graph, threads=1), settings, scoring)
+    executor = CpuExecutor(OnnxRuntimeNetwork(graph, threads=1), settings, scoring)
     rng = np.random.default_rng(1)
     images = np.clip(rng.normal(128, 6, (held_out, *shape)), 0, 255).astype(np.uint8)
-    scored = [chain.score_prepared(image) for image in images]
+    scored = [executor.score_pixels(image) for image in images]
     scores, peaks = (tuple(sorted(values)) for values in zip(*((s.score, s.peak) for s in scored), strict=True))
     model = Model("model.fp32.onnx", "fp32", "any", {p: Calibration(scores, peaks) for p in products}, scoring)
     golden = io.BytesIO()
@@ -126,17 +126,17 @@ def labelled(tmp_path: Path) -> Callable[..., Path]:
     """``labelled(layout)``: a folder with 6 good parts and 4 + 2 defects of the kind that the tiny bundle rejects.
 
     ``layout`` is ``mvtec`` (``test/``, ``ground_truth/``), ``flat`` (no ``test/``, no masks); ``size`` that of the
-    frames.
+    frames, ``times`` multiplies the counts.
     """
 
-    def make(layout: str = "mvtec", *, size: tuple[int, int] = (64, 64)) -> Path:
+    def make(layout: str = "mvtec", *, size: tuple[int, int] = (64, 64), times: int = 1) -> Path:
         root = tmp_path / "data"
         test = root / "test" if layout == "mvtec" else root
         mask = np.zeros(size, np.uint8)
         mask[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2] = 255
         for kind, count, frame in (("good", 6, good_frame), ("stain", 4, bad_frame), ("hole", 2, bad_frame)):
             (test / kind).mkdir(parents=True)
-            for i in range(count):
+            for i in range(count * times):
                 cv2.imwrite(str(test / kind / f"{i}.png"), frame(100 + i, size))
                 if kind != "good" and layout == "mvtec":
                     (root / "ground_truth" / kind).mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import pytest
@@ -84,6 +84,90 @@ def test_other_packages_stay_where_they_belong(folder: str, path: Path) -> None:
     assert not tops & {package for place, package in NEVER if place == folder}
     at_once = {name.split(".")[0] for name in imports(path, nested=False)} - {"edgeirf", *sys.stdlib_module_names}
     assert at_once <= WHEN_IMPORTED.get(folder, at_once)
+
+
+def module_graph() -> dict[str, set[str]]:
+    """Every module of the product and the modules it imports, inside functions and for type checkers only too."""
+    paths = {dotted(path): path for _, path in modules()}
+    return {name: {target(i, paths) for i in every_import(path)} & {*paths} - {name} for name, path in paths.items()}
+
+
+def dotted(path: Path) -> str:
+    """``runtime/sinks/__init__.py`` to ``edgeirf.runtime.sinks``."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = parts if parts[0] == "edgeirf" else ("edgeirf", *parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def every_import(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def target(name: str, known: Container[str]) -> str:
+    """The module that an imported name is, or is in."""
+    return name if name in known else name.rpartition(".")[0]
+
+
+def room(module: str) -> str:
+    """The first folder below the layer, with all that is in it; a module that lies in no folder is its own room."""
+    layer = max((layer for layer in LAYERS if f"{module}.".startswith(f"{layer}.")), key=len)
+    first = module.removeprefix(layer).lstrip(".").partition(".")[0]
+    folder = FOLDER_OF[layer]
+    return f"{layer}.{first}" if (ROOT / folder / first).is_dir() else module
+
+
+FOLDER_OF = {layer: folder for folder, layer in FOLDERS.items()}
+
+
+def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """What is left when every node that imports nothing, or that nothing imports, is taken away again and again."""
+    left = {node: set(targets) for node, targets in graph.items()}
+    while True:
+        imported = set().union(*left.values())
+        ends = {node for node, targets in left.items() if not targets & {*left} or node not in imported}
+        if not ends:
+            return [[node, *sorted(targets & {*left})] for node, targets in sorted(left.items())]
+        left = {node: targets - ends for node, targets in left.items() if node not in ends}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    assert cycles(module_graph()) == []
+
+
+def test_no_room_imports_itself_by_way_of_others() -> None:
+    rooms: dict[str, set[str]] = {}
+    for module, targets in module_graph().items():
+        rooms.setdefault(room(module), set()).update({room(one) for one in targets} - {room(module)})
+    assert len(rooms) > 20
+    assert cycles(rooms) == []
+
+
+def test_the_driver_and_the_library_do_not_know_each_other() -> None:
+    for one, other in (("cuda", "tensorrt"), ("tensorrt", "cuda")):
+        for module, targets in module_graph().items():
+            if room(module) == f"edgeirf.runtime.{one}":
+                assert not [name for name in targets if room(name) == f"edgeirf.runtime.{other}"], module
+
+
+def test_cycles_are_seen() -> None:
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"], ["c", "b"]]
+    assert cycles({"a": {"b"}, "b": set()}) == []
+    assert cycles({}) == []
+    graph = module_graph()
+    assert "edgeirf.runtime.executors.gpu.executor" in graph["edgeirf.runtime.executors.select"]  # in a function
+    assert "edgeirf.runtime.executors.base" in graph["edgeirf.runtime.executors.select"]  # for type checkers only
+
+
+def test_nothing_asks_which_executor_or_network_it_has() -> None:
+    names = ("Executor", "Network", "Backend", "Chain")
+    for _, path in modules():
+        for node in ast.walk(ast.parse(path.read_text(), str(path))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+                assert not any(name in ast.unparse(node.args[1]) for name in names), f"{path}:{node.lineno}"
 
 
 def test_the_walk_sees_all_of_the_code() -> None:

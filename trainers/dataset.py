@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from edgeirf.calib.evaluation.roles import Role, role_of
 from edgeirf.errors import FrameError, UsageError
 from edgeirf.files import sha256
-from edgeirf.runtime.imaging.images import list_images, read_image
+from edgeirf.runtime.imaging.folder import PictureFolder, find_pictures
+from edgeirf.runtime.imaging.images import read_image
 from edgeirf.settings import Color
+from edgeirf.text import printable
 
 CALIBRATION_SHARE = 0.2
+log = logging.getLogger("edgeirf")
 SMALLEST = 8
 """Fewer different pictures of good parts than this teach nothing."""
 
@@ -59,19 +65,22 @@ def find_products(folder: Path, unified: bool) -> dict[str, list[Path]]:
     """Product name to its pictures of good parts.
 
     ``folder`` holds the pictures, or is in MVTec layout (``train/good``), or has a sub-folder ``good``; with
-    ``unified`` each of its sub-folders is one of these.
+    ``unified`` each of its sub-folders is one of these. For ``good`` any name in
+    :data:`edgeirf.calib.evaluation.roles.GOOD_NAMES` does. Pictures that are left out are said in a warning.
 
     Raises:
         UsageError: there is no such folder, or no picture where one is expected.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder")
+        raise UsageError(f"{printable(folder)} is not a folder")
+    if not _is_plain(folder):
+        raise UsageError(f"{printable(folder.resolve())}: its name is not plain text (UTF-8, one line): rename it")
     if not unified:
-        return {folder.resolve().name: _images_of(folder)}
-    products = {child.name: _images_of(child) for child in sorted(folder.iterdir()) if child.is_dir()}
-    if len(products) < 2:
-        raise UsageError(f"{folder}: --unified needs a sub-folder for each of at least two products")
-    return products
+        return {printable(folder.resolve().name): _good_parts(folder)}
+    children = _visible_folders(folder)
+    if len(children) < 2:
+        raise UsageError(f"{printable(folder)}: --unified needs a sub-folder for each of at least two products")
+    return {printable(child.name): _good_parts(child) for child in children}
 
 
 def survey(
@@ -86,6 +95,9 @@ def survey(
     seen: dict[tuple[str, str], Path] = {}
     unreadable, shapes, gray, peak = [], set(), True, 0
     for path in progress(list(product_of)):
+        if not _is_plain(path):
+            unreadable.append(f"{printable(path)}: its name is not plain text (UTF-8, one line): rename it")
+            continue
         try:
             image = read_image(path)
         except FrameError as error:
@@ -113,14 +125,52 @@ def _split(files: list[tuple[str, Path]], product: str) -> list[Sample]:
     return [Sample(path, product, digest, digest in held_out) for digest, path in sorted(files, key=lambda f: f[1])]
 
 
-def _images_of(folder: Path) -> list[Path]:
-    for candidate in (folder / "train" / "good", folder / "good", folder):
-        if candidate.is_dir() and (images := list_images(candidate)):
-            return images
+def _good_parts(folder: Path) -> list[Path]:
+    """The pictures to learn from; of a folder without roles only those directly inside, for others may show defects."""
+    everything = find_pictures(folder)
+    train = [child for child in _visible_folders(folder) if child.name.casefold() in ("train", "training")]
+    sets = [*train, folder, folder / "Data" / "Images"]  # MVTec, plain, VisA
+    for good in (good for place in sets if (good := _good_folders(place))):
+        if taken := [path for path in everything.pictures if set(path.parents) & set(good)]:
+            return _say_left_out(folder, everything, taken)
+    for place in (*train, folder):
+        if taken := [path for path in everything.pictures if path.parent == place]:
+            return _say_left_out(folder, everything, taken)
+    children = [printable(child.name) for child in _visible_folders(folder) if find_pictures(child).pictures]
+    if children:
+        raise UsageError(
+            f"{printable(folder)} holds pictures in {', '.join(children[:6])}, not in train/good or good: "
+            "name the folder of good parts (a folder for each of several products? add --unified)"
+        )
     raise UsageError(
-        f"{folder} holds no jpg, png, bmp or tiff pictures, nor do its sub-folders train/good or good"
-        " (a folder for each of several products? add --unified)"
+        f"{printable(folder)} holds no pictures, nor do its sub-folders train/good or good"
+        + (f"; {everything.remark}" if everything.remark else "")
     )
+
+
+def _good_folders(folder: Path) -> list[Path]:
+    return [child for child in _visible_folders(folder) if role_of(child.name) is Role.GOOD]
+
+
+def _visible_folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return [child for child in sorted(folder.iterdir()) if child.is_dir() and not child.name.startswith(".")]
+
+
+def _say_left_out(folder: Path, everything: PictureFolder, taken: list[Path]) -> list[Path]:
+    kept = set(taken)
+    left = {path: path.relative_to(folder).parts for path in everything.pictures if path not in kept}
+    passed = [(f"pictures in {names[0]}" if len(names) > 1 else "pictures beside", p) for p, names in left.items()]
+    remark = PictureFolder(everything.place, (), (*everything.passed_over, *passed), everything.others).remark
+    if remark is not None:
+        log.warning("%s", remark)
+    return taken
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether the name can be kept in ``run.json``: no bytes that are not UTF-8, no control characters or line ends."""
+    return not any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in str(path.resolve()))
 
 
 def _is_gray(image: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bool:

@@ -23,9 +23,19 @@ def q_sample(z: Tensor, t: Tensor, noise: Tensor, alphas_cumprod: Tensor) -> Ten
     return alpha_bar.sqrt() * z + (1.0 - alpha_bar).sqrt() * noise
 
 
-def noise_loss(noise_net: nn.Module, z: Tensor, alphas_cumprod: Tensor, generator: torch.Generator) -> Tensor:
-    """The simple loss, mean of |noise - eps_theta(z_t, t)|^2 (equation 14), at timesteps drawn uniformly."""
-    t = torch.randint(0, TIMESTEPS, (z.shape[0],), generator=generator).to(z.device)
+def noise_loss(
+    noise_net: nn.Module, z: Tensor, alphas_cumprod: Tensor, generator: torch.Generator, timesteps: int = TIMESTEPS
+) -> Tensor:
+    """The simple loss, mean of |noise - eps_theta(z_t, t)|^2 (equation 14).
+
+    Args:
+        noise_net: eps_theta.
+        z: standardised features, ``(N, C, h, w)``.
+        alphas_cumprod: alpha-bar of every timestep.
+        generator: draws timesteps and noise.
+        timesteps: t is drawn uniformly from 0 to ``timesteps - 1``.
+    """
+    t = torch.randint(0, timesteps, (z.shape[0],), generator=generator).to(z.device)
     noise = torch.randn(z.shape, generator=generator).to(z.device)
     predicted = noise_net(q_sample(z, t, noise, alphas_cumprod), t)
     return torch.mean(torch.square(predicted.float() - noise))

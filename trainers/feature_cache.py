@@ -1,45 +1,88 @@
-"""Features of the training pictures, computed once and kept beside the run: no epoch runs the backbone again."""
+"""Features of the training pictures and of their variants, computed once: no epoch runs the backbone again."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from edgeirf.calib.conditions.perturb import perturb
+from edgeirf.calib.conditions.tolerances import Tolerances
 from edgeirf.errors import EdgeirfError
 from edgeirf.files import sha256
 from edgeirf.runtime.imaging.images import read_image
+from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.imaging.preprocess import normalise, prepare
+from edgeirf.settings import Preprocess
 from edgeirf.trainers.features import FeatureExtractor
-from edgeirf.trainers.run import Run
+from edgeirf.trainers.run import FEATURES, Picture, Run
 
-CACHE = "features.npy"
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
 
 def open_features(run: Run, extractor: FeatureExtractor, device: torch.device, progress: Progress) -> Tensor:
-    """phi(x) of every training tile, ``(n, C, h, w)`` float16 on disk; made when it is not there yet.
+    """phi(x) of every training tile and its variants, ``(n, C, h, w)`` float16 on disk; made when not there yet.
+
+    In the order of the pictures; of each first the picture itself, then its variants, each tile by tile.
 
     Raises:
         EdgeirfError: a picture moved or changed since the run began.
     """
-    path = run.folder / CACHE
-    files = [(Path(file), digest) for _, file, digest, held_out in run.config.samples if not held_out]
-    tiles = run.config.preprocess.tiles[0] * run.config.preprocess.tiles[1]
-    shape = (len(files) * tiles, extractor.channels, *extractor.grid)
+    path, config = run.folder / FEATURES, run.config
+    pictures = config.training_pictures
+    tiles = config.preprocess.tiles[0] * config.preprocess.tiles[1]
+    share = tiles * (1 + config.variants)
+    shape = (len(pictures) * share, extractor.channels, *extractor.grid)
     if not _complete(path, shape):
         partial = path.with_suffix(".partial")
         cache = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
-        digests = dict(files)
-        for index, file in enumerate(progress([file for file, _ in files])):
-            cache[index * tiles : (index + 1) * tiles] = _features(run, extractor, device, file, digests[file])
+        by_file = {Path(picture.file): picture for picture in pictures}
+        for index, file in enumerate(progress(list(by_file))):
+            features = [_features(v, extractor, device, config.preprocess) for v in variants_of(run, by_file[file])]
+            cache[index * share : (index + 1) * share] = np.concatenate(features)
         cache.flush()
         os.replace(partial, path)
     return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+
+
+def load_features(run: Run, channels: int, grid: tuple[int, int]) -> Tensor:
+    """The features of a finished run, see :func:`open_features`.
+
+    Raises:
+        EdgeirfError: the file is missing or does not fit the run.
+    """
+    config = run.config
+    tiles = config.preprocess.tiles[0] * config.preprocess.tiles[1]
+    shape = (len(config.training_pictures) * tiles * (1 + config.variants), channels, *grid)
+    if not _complete(run.folder / FEATURES, shape):
+        raise EdgeirfError(f"{run.folder / FEATURES} is missing or damaged: train again")
+    return torch.from_numpy(np.load(run.folder / FEATURES, mmap_mode="c", allow_pickle=False))
+
+
+def variants_of(run: Run, picture: Picture) -> Iterator[Pixels]:
+    """The picture, then its variants within the run's tolerances; the same every time.
+
+    Raises:
+        EdgeirfError: the picture moved or changed since the run began.
+    """
+    file = Path(picture.file)
+    if not file.is_file() or sha256(file.read_bytes()) != picture.sha256:
+        raise EdgeirfError(f"{file} moved or changed since the run began: train again")
+    image = read_image(file)
+    yield image
+    tolerances = Tolerances.parse(run.config.tolerate)
+    for number in range(run.config.variants):
+        yield perturb(image, tolerances, variant_rng(picture.sha256, number), run.config.preprocess.bits)
+
+
+def variant_rng(digest: str, number: int) -> np.random.Generator:
+    """Decides variant ``number`` of the picture with this SHA-256."""
+    return np.random.default_rng([int(digest[:16], 16), number])
 
 
 def statistics(features: Tensor, chunk: int = 256) -> tuple[Tensor, Tensor, Tensor]:
@@ -62,11 +105,9 @@ def statistics(features: Tensor, chunk: int = 256) -> tuple[Tensor, Tensor, Tens
 
 
 def _features(
-    run: Run, extractor: FeatureExtractor, device: torch.device, file: Path, digest: str
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float16]]:
-    if not file.is_file() or sha256(file.read_bytes()) != digest:
-        raise EdgeirfError(f"{file} moved or changed since the run began: train again")
-    batch = normalise(prepare(read_image(file), run.config.preprocess), run.config.preprocess)
+    image: Pixels, extractor: FeatureExtractor, device: torch.device, settings: Preprocess
+) -> NDArray[np.float16]:
+    batch = normalise(prepare(image, settings), settings)
     with torch.inference_mode():
         return extractor.features(torch.from_numpy(batch).to(device)).half().cpu().numpy()
 

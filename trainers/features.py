@@ -43,9 +43,13 @@ class FeatureExtractor(nn.Module):
         maps = self.backbone(x)
         return torch.cat([_to_grid(maps[tap], self.grid) for tap in self.taps], dim=1)
 
+    def standardise(self, features: Tensor) -> Tensor:
+        """phi to z, ``(N, C, h, w)`` both."""
+        return (features - self.mean[:, None, None]) / self.std[:, None, None]
+
     def forward(self, x: Tensor) -> Tensor:
         """z: ``(N, 3, H, W)`` network input to standardised features ``(N, C, h, w)``."""
-        return (self.features(x) - self.mean[:, None, None]) / self.std[:, None, None]
+        return self.standardise(self.features(x))
 
 
 def _to_grid(features: Tensor, grid: tuple[int, int]) -> Tensor:

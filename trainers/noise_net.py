@@ -58,7 +58,7 @@ class NoiseNet(nn.Module):
     Args:
         config: size, usually one of ``PRESETS``.
         channels: channels C of the features.
-        grid: ``(h, w)`` positions; the attention preset's position code is made for it.
+        grid: ``(h, w)`` positions; the position code is made for it, so that the network knows what belongs where.
     """
 
     positions: Tensor
@@ -70,9 +70,7 @@ class NoiseNet(nn.Module):
         self.linear = WienerEstimate(channels)
         self.embed_time = TimeEmbedding(width)
         self.project_in = nn.Linear(channels, width)
-        self.register_buffer(
-            "positions", _position_code(width, grid) if config.block == "attention" else torch.zeros(1)
-        )
+        self.register_buffer("positions", _position_code(width, grid))
         block = ConvBlock if config.block == "conv" else AttentionBlock
         self.blocks = nn.ModuleList(block(config) for _ in range(config.depth))
         self.modulate_out = Modulation(width, 2)

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeirf.calib.conditions.perturb import perturb
+from edgeirf.calib.conditions.tolerances import Tolerances
 from edgeirf.errors import UsageError
 from edgeirf.files import check_writable
 from edgeirf.runtime.imaging.images import read_image
 from edgeirf.runtime.imaging.preprocess import prepare
 from edgeirf.settings import Preprocess
-from edgeirf.trainers.dataset import Survey, find_products, survey
+from edgeirf.trainers.dataset import Sample, Survey, find_products, survey
+from edgeirf.trainers.diffusion import TIMESTEPS
+from edgeirf.trainers.feature_cache import variant_rng
+from edgeirf.trainers.input_size import check_orientation, choose_size
 from edgeirf.trainers.noise_net import PRESETS
 from edgeirf.trainers.pretrained import load_backbone
-from edgeirf.trainers.run import RUN, Run, RunConfig
+from edgeirf.trainers.run import RUN, HeldOut, Picture, Run, RunConfig
 
 MAX_STEPS, MAX_BATCH = 10_000_000, 4096
 
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
+
+STEPS = 900
+IRF_TIMESTEPS = 400
+"""IRF evaluates the network at one early timestep: later ones would only take their share of the training."""
+VARIANTS = 2
+"""Changed copies of each picture to train on."""
+HELD_OUT_VARIANT = 10_000
+"""Number of the variant of a held-out part: none that is trained on has it."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +46,24 @@ class Recipe:
         preset: size of the noise network, one of ``PRESETS``.
         backbone: ``lite0``, ``lite1``, ``lite2`` or ``timm:MODEL``.
         unified: one model for several products.
-        size, roi, tiles: see :class:`edgeirf.settings.Preprocess`.
+        size: see :class:`edgeirf.settings.Preprocess`; None takes what fits the pictures.
+        roi, tiles: see :class:`edgeirf.settings.Preprocess`.
+        method: ``irf`` draws the timesteps that IRF uses, ``invad`` all of them.
+        tolerate: what the line may do to a picture.
+        variants: changed copies of each picture to train on.
         steps, batch, learning_rate, ema, seed: of the training loop.
     """
 
     preset: str = "small"
     backbone: str = "lite0"
     unified: bool = False
-    size: tuple[int, int] = (256, 256)
+    size: tuple[int, int] | None = None
     roi: tuple[int, int, int, int] | None = None
     tiles: tuple[int, int] = (1, 1)
-    steps: int = 900
+    method: Literal["irf", "invad"] = "irf"
+    tolerate: Tolerances = field(default_factory=Tolerances)
+    variants: int = VARIANTS
+    steps: int = STEPS
     batch: int = 16
     learning_rate: float = 1e-3
     ema: float = 0.999
@@ -74,13 +94,17 @@ def prepare_run(
             f"--steps is at least 1 and at most {MAX_STEPS}, --batch at least 1 and at most {MAX_BATCH}, "
             "--learning-rate positive and below 1"
         )
+    if min(recipe.tiles) < 1:
+        raise UsageError(f"--tiles are ROWSxCOLUMNS of at least 1x1, not {recipe.tiles[0]}x{recipe.tiles[1]}")
     _check_size(recipe)
     check_writable(output / RUN)
     found = survey(find_products(data, recipe.unified), progress)
+    if recipe.size is not None:
+        check_orientation(recipe.size, found.shapes, recipe.roi, recipe.tiles)
     backbone: Any = load_backbone(recipe.backbone)
     try:
         settings = Preprocess(
-            size=recipe.size,
+            size=recipe.size or choose_size(found.shapes, recipe.roi, recipe.tiles),
             roi=recipe.roi,
             tiles=recipe.tiles,
             color=found.color,
@@ -95,7 +119,10 @@ def prepare_run(
         data=str(data.resolve()),
         preprocess=settings,
         net=PRESETS[recipe.preset],
-        samples=tuple((s.product, str(s.path.resolve()), s.sha256, s.calibration) for s in found.samples),
+        pictures=tuple(Picture(s.product, str(s.path.resolve()), s.sha256, s.calibration) for s in found.samples),
+        timesteps=IRF_TIMESTEPS if recipe.method == "irf" else TIMESTEPS,
+        tolerate=recipe.tolerate.to_text(),
+        variants=0 if recipe.tolerate == Tolerances.none() else recipe.variants,
         unified=recipe.unified,
         backbone=recipe.backbone,
         preset=recipe.preset,
@@ -105,24 +132,35 @@ def prepare_run(
         learning_rate=recipe.learning_rate,
         ema=recipe.ema,
     )
-    return Run.create(output, config, _calibration_pictures(found, settings)), found
+    return Run.create(output, config, _held_out(found, settings, recipe.tolerate)), found
 
 
 def _check_size(recipe: Recipe) -> None:
     """Raises before the pictures are read, not after."""
     try:
-        Preprocess(size=recipe.size, roi=recipe.roi, tiles=recipe.tiles)
+        Preprocess(size=recipe.size or (256, 256), roi=recipe.roi, tiles=recipe.tiles)
     except ValueError as error:
         raise UsageError(str(error)) from None
 
 
-def _calibration_pictures(found: Survey, settings: Preprocess) -> dict[str, NDArray[Any]]:
-    """Product to prepared pixels ``(n, T, height, width, 3)``; 8-bit pictures among 16-bit ones are widened."""
-    pictures: dict[str, list[NDArray[Any]]] = {}
+def _held_out(found: Survey, settings: Preprocess, tolerances: Tolerances) -> dict[str, HeldOut]:
+    """Product to held-out parts; 8-bit pictures among 16-bit ones are widened."""
+    pairs: dict[str, list[tuple[NDArray[Any], NDArray[Any]]]] = {}
     for sample in found.samples:
         if sample.calibration:
-            pictures.setdefault(sample.product, []).append(prepare(read_image(sample.path), settings))
-    return {product: _stack(images, settings.bits) for product, images in pictures.items()}
+            pairs.setdefault(sample.product, []).append(_clean_and_varied(sample, settings, tolerances))
+    return {
+        product: HeldOut(*(_stack(list(images), settings.bits) for images in zip(*group, strict=True)))
+        for product, group in pairs.items()
+    }
+
+
+def _clean_and_varied(
+    sample: Sample, settings: Preprocess, tolerances: Tolerances
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    image = read_image(sample.path)
+    varied = perturb(image, tolerances, variant_rng(sample.sha256, HELD_OUT_VARIANT), settings.bits)
+    return prepare(image, settings), prepare(varied, settings)
 
 
 def _stack(images: list[NDArray[Any]], bits: int) -> NDArray[Any]:

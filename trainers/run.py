@@ -1,6 +1,7 @@
-"""A training run on disk: ``run.json``, ``calibration.npz``, ``checkpoint.safetensors``, ``model.safetensors``.
+"""A training run on disk, with everything that export needs: the pictures may move after training.
 
-Everything that export needs is inside, so the pictures may move after training.
+``run.json`` (what decides how the run trains), ``held_out.npz`` (pixels of the held-out parts), ``features.npy``
+(features of the training pictures), ``checkpoint.safetensors`` while it trains, ``model.safetensors`` when it is done.
 """
 
 from __future__ import annotations
@@ -28,9 +29,33 @@ from edgeirf.trainers.noise_net import NoiseNetConfig
 from edgeirf.typed_json import from_json
 
 RUN = "run.json"
-CALIBRATION = "calibration.npz"
+HELD_OUT = "held_out.npz"
+FEATURES = "features.npy"
 CHECKPOINT = "checkpoint.safetensors"
 MODEL = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a good part: its product, file and SHA-256, and whether it is held out from training."""
+
+    product: str
+    file: str
+    sha256: str
+    held_out: bool
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out good parts of one product, ready for the network.
+
+    Attributes:
+        clean: ``(n, T, height, width, 3)`` RGB pixels.
+        varied: the same parts, each changed once within the tolerances.
+    """
+
+    clean: NDArray[Any]
+    varied: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -44,7 +69,10 @@ class RunConfig:
         preprocess: camera frame to network input.
         backbone, preset, net: feature network, name and size of the noise network.
         seed, steps, batch, learning_rate, ema: of the training loop.
-        samples: ``[product, file, sha256, held out]`` of every picture.
+        timesteps: t is drawn from 0 to ``timesteps - 1``.
+        tolerate: what the line may do to a picture, see :class:`edgeirf.calib.conditions.tolerances.Tolerances`.
+        variants: changed copies of each picture that are trained on beside it.
+        pictures: every picture of a good part.
     """
 
     name: str
@@ -59,7 +87,15 @@ class RunConfig:
     batch: int
     learning_rate: float
     ema: float
-    samples: tuple[tuple[str, str, str, bool], ...]
+    timesteps: int
+    tolerate: str
+    variants: int
+    pictures: tuple[Picture, ...]
+
+    @property
+    def training_pictures(self) -> tuple[Picture, ...]:
+        """Those that are not held out, in the order of their features."""
+        return tuple(picture for picture in self.pictures if not picture.held_out)
 
 
 class Run:
@@ -79,10 +115,12 @@ class Run:
             raise EdgeirfError(f"{folder / RUN} is damaged ({error}): train again") from None
 
     @classmethod
-    def create(cls, folder: Path, config: RunConfig, calibration: dict[str, NDArray[Any]]) -> Run:
+    def create(cls, folder: Path, config: RunConfig, held_out: dict[str, HeldOut]) -> Run:
         """Starts a run: writes what training does not change. ``run.json`` comes last and makes it a run."""
-        with replacing(folder / CALIBRATION) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **calibration)
+        arrays = {f"clean/{name}": part.clean for name, part in held_out.items()}
+        arrays |= {f"varied/{name}": part.varied for name, part in held_out.items()}
+        with replacing(folder / HELD_OUT) as temporary, temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
         write_text(folder / RUN, json.dumps(dataclasses.asdict(config), indent=1))
         return cls(folder)
 
@@ -91,13 +129,18 @@ class Run:
         """Whether the trained model is there."""
         return (self.folder / MODEL).is_file()
 
-    def calibration(self) -> dict[str, NDArray[Any]]:
-        """Product name to prepared pixels of held-out good parts, ``(n, tiles, height, width, 3)`` RGB."""
+    def held_out(self) -> dict[str, HeldOut]:
+        """Product name to the held-out good parts.
+
+        Raises:
+            EdgeirfError: the file is damaged.
+        """
+        products = dict.fromkeys(picture.product for picture in self.config.pictures)
         try:
-            with np.load(self.folder / CALIBRATION, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
+            with np.load(self.folder / HELD_OUT, allow_pickle=False) as arrays:
+                return {name: HeldOut(arrays[f"clean/{name}"], arrays[f"varied/{name}"]) for name in products}
         except (OSError, ValueError, KeyError) as error:
-            raise EdgeirfError(f"{self.folder / CALIBRATION} is damaged ({error}): train again") from None
+            raise EdgeirfError(f"{self.folder / HELD_OUT} is damaged ({error}): train again") from None
 
     def save(self, name: str, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
         """Writes a tensor file atomically."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from edgeirf.errors import EdgeirfError
 from edgeirf.trainers.diffusion import make_alphas_cumprod, noise_loss
-from edgeirf.trainers.feature_cache import CACHE, Progress, open_features, statistics
+from edgeirf.trainers.feature_cache import Progress, open_features, statistics
 from edgeirf.trainers.features import FeatureExtractor
 from edgeirf.trainers.noise_net import NoiseNet
 from edgeirf.trainers.pretrained import load_backbone
@@ -123,7 +123,7 @@ class _Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(config, self.step)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            loss = noise_loss(self.net, z, self.alphas_cumprod, generator)
+            loss = noise_loss(self.net, z, self.alphas_cumprod, generator, config.timesteps)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.net.parameters(), CLIP_NORM)
@@ -175,12 +175,11 @@ class _Loop:
             raise EdgeirfError(f"{self.run.folder / CHECKPOINT} does not fit this run ({error}): train again") from None
 
     def save_model(self) -> None:
-        """The trained model: EMA weights and feature statistics. The checkpoint and the feature cache are done with."""
+        """The trained model: EMA weights and feature statistics. The checkpoint is done with."""
         statistics = {"features.mean": self.extractor.mean, "features.std": self.extractor.std}
         metadata = {"step": str(self.step), "loss": f"{self.smooth_loss:.4f}"}
         self.run.save(MODEL, {**_prefixed("ema.", self.ema), **statistics}, metadata)
-        for leftover in (CHECKPOINT, CACHE):
-            (self.run.folder / leftover).unlink(missing_ok=True)
+        (self.run.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def load_model(run: Run) -> tuple[FeatureExtractor, NoiseNet]:

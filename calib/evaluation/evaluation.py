@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeirf.calib.evaluation.binomial import CONFIDENCE, upper_bound
+from edgeirf.calib.conditions.control import Control
+from edgeirf.calib.evaluation.count import Count
+from edgeirf.calib.evaluation.curves import Curve
+from edgeirf.calib.evaluation.escapes import EscapesAt
 from edgeirf.calib.evaluation.metrics import Ranking
 from edgeirf.calib.evaluation.samples import GOOD, Sample
 
@@ -23,55 +26,32 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Count:
-    """How often something went wrong: ``events`` of ``trials``."""
-
-    events: int
-    trials: int
-
-    @property
-    def rate(self) -> float | None:
-        """Measured share; None of nothing."""
-        return self.events / self.trials if self.trials else None
-
-    @property
-    def at_most(self) -> float | None:
-        """Upper bound of the true rate, exact, one-sided, at 95 % confidence; None of nothing."""
-        return upper_bound(self.events, self.trials) if self.trials else None
-
-    def to_json(self) -> dict[str, Any]:
-        """``count``, ``of``, ``rate``, ``upper_bound`` and the bound's ``confidence``."""
-        return {
-            "count": self.events,
-            "of": self.trials,
-            "rate": self.rate,
-            "upper_bound": self.at_most,
-            "confidence": CONFIDENCE,
-        }
-
-
-@dataclass(frozen=True)
 class Figures:
     """Figures of some defects against all good parts.
 
     Attributes:
-        misses: defects that are not rejected at the threshold.
+        escapes: defects that are not rejected at the threshold.
+        escapes_at: the same at thresholds that the good test parts set.
         image: over image scores.
         pixel: over map values at frame resolution, inside the region of interest.
         aupro: per-region overlap to 30 % false-positive rate, divided by 0.3.
     """
 
-    misses: Count
+    escapes: Count
+    escapes_at: tuple[EscapesAt, ...]
     image: Ranking
     pixel: Ranking
     aupro: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """The seven figures, under the names of the papers' tables; None where labels are missing."""
+        """The figures, under the names of the papers' tables; None where labels are missing."""
         return {
             **{f"image_{name}": value for name, value in asdict(self.image).items()},
             **{f"pixel_{name}": value for name, value in asdict(self.pixel).items()},
             "aupro": self.aupro,
+            "escapes": self.escapes.to_json(),
+            "misses": self.escapes.to_json(),  # the name before escapes, for readers of older files
+            "escapes_at": {found.rate: found.to_json() for found in self.escapes_at},
         }
 
 
@@ -95,6 +75,8 @@ class Evaluation:
         per_defect: figures of each defect type, with all good parts.
         without_mask: defect images left out of the pixel figures.
         failures: one line for each image or mask that could not be used.
+        control: whether good and defective pictures differ away from the defects; None where too few are there.
+        perturbed: the same pictures as a line may change them.
     """
 
     bundle: Path
@@ -113,6 +95,8 @@ class Evaluation:
     per_defect: Mapping[str, Figures]
     without_mask: int
     failures: tuple[str, ...]
+    control: Control | None = None
+    perturbed: Perturbed | None = None
 
     @property
     def good(self) -> list[Judged]:
@@ -125,7 +109,7 @@ class Evaluation:
         return [image for image in self.images if image.sample.defect != GOOD]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; figures that the labels do not allow are null."""
+        """Plain JSON values; figures that the labels do not allow are null, and so is what was not asked for."""
         return {
             "bundle": str(self.bundle),
             "model": self.model,
@@ -133,19 +117,50 @@ class Evaluation:
             "precision": self.precision,
             "product": self.product,
             "data": str(self.folder),
-            "good": len(self.good),
-            "defective": len(self.defective),
-            **self.total.to_json(),
             "threshold": self.threshold,
             "pixel_threshold": self.pixel_threshold,
             "false_reject_rate": self.false_reject_rate,
             "held_out": self.held_out,
+            **self._figures(),
+            "perturbed": self.perturbed.to_json() if self.perturbed else None,
+        }
+
+    def _figures(self) -> dict[str, Any]:
+        """What depends on the pictures."""
+        return {
+            "good": len(self.good),
+            "defective": len(self.defective),
+            **self.total.to_json(),
             "false_rejects": self.false_rejects.to_json(),
-            "misses": self.total.misses.to_json(),
+            "control_auroc": self.control.auroc if self.control else None,
+            "control_differs": self.control.differs if self.control else None,
             "per_defect": {
-                name: {"count": figures.misses.trials, "misses": figures.misses.to_json(), **figures.to_json()}
+                name: {"count": figures.escapes.trials, **figures.to_json()}
                 for name, figures in self.per_defect.items()
             },
             "without_mask": self.without_mask,
             "failures": list(self.failures),
+        }
+
+
+@dataclass(frozen=True)
+class Perturbed:
+    """The figures under what a line may do to its pictures.
+
+    Attributes:
+        tolerances: the largest changes, as text.
+        evaluation: of the changed pictures.
+        curves: how much of each change the good parts bear.
+    """
+
+    tolerances: str
+    evaluation: Evaluation
+    curves: tuple[Curve, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures in the structure of the clean ones, and the curves by nuisance."""
+        return {
+            "tolerances": self.tolerances,
+            **self.evaluation._figures(),
+            "curves": {curve.nuisance.name: curve.to_json() for curve in self.curves},
         }

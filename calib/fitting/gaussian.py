@@ -24,10 +24,20 @@ class Moments:
     outer: Array
 
     @classmethod
-    def of(cls, field: NDArray[np.float32]) -> Moments:
+    def of(cls, field: NDArray[np.float32] | Array) -> Moments:
         """Of a field ``(..., C, h, w)``."""
         vectors = np.moveaxis(field, -3, -1).reshape(-1, field.shape[-3]).astype(np.float64)
         return cls(len(vectors), vectors.sum(0), vectors.T @ vectors)
+
+    @property
+    def mean(self) -> Array:
+        """``(C,)``."""
+        return self.total / self.count
+
+    @property
+    def covariance(self) -> Array:
+        """``(C, C)``."""
+        return self.outer / self.count - np.outer(self.mean, self.mean)
 
     def __add__(self, other: Moments) -> Moments:
         return Moments(self.count + other.count, self.total + other.total, self.outer + other.outer)
@@ -59,26 +69,28 @@ class Gaussian:
         return Gaussian(folded.whitener @ (self.mean - folded.mean), self.whitener @ np.linalg.inv(folded.whitener))
 
 
-def fit_gaussian(moments: Moments, fit: Fit) -> Gaussian:
+def fit_gaussian(moments: Moments, fit: Fit, least_shrinkage: float = 0.01, noise: Moments | None = None) -> Gaussian:
     """Fits mu and Sigma^-1/2.
 
     Args:
-        moments: of the field of good parts that the network was not trained on.
+        moments: of the field of good parts.
         fit: ``standard`` is N(0, I) whatever the data (OSD-IRF, arXiv 2604.18393); ``diagonal``; ``full``: the
             covariance shrunk towards its diagonal by the share that Schaefer & Strimmer's estimator
-            (Stat. Appl. Genet. Mol. Biol. 4, 2005) gives for ``count`` independent samples, at least 1 %.
+            (Stat. Appl. Genet. Mol. Biol. 4, 2005) gives for ``count`` independent samples.
+        least_shrinkage: share of ``full`` below which it does not go.
+        noise: of an independent noise on top of the field; None for none.
     """
     channels = len(moments.total)
     if fit == "standard":
         return Gaussian(np.zeros(channels), np.eye(channels))
-    mean = moments.total / moments.count
-    covariance = moments.outer / moments.count - np.outer(mean, mean)
+    mean = moments.mean if noise is None else moments.mean + noise.mean
+    covariance = moments.covariance if noise is None else moments.covariance + noise.covariance
     variance = np.diag(covariance).copy()
     variance = np.maximum(variance, FLOOR * float(np.median(variance)) + 1e-12)
     if fit == "diagonal":
         return Gaussian(mean, np.diag(variance**-0.5))
     np.fill_diagonal(covariance, variance)
-    share = _shrinkage(covariance, moments.count)
+    share = max(_shrinkage(covariance, moments.count), least_shrinkage)
     shrunk = (1 - share) * covariance + share * np.diag(variance)
     values, vectors = np.linalg.eigh(shrunk)
     values = np.maximum(values, FLOOR * float(np.median(values)))
@@ -92,4 +104,4 @@ def _shrinkage(covariance: Array, count: int) -> float:
     off = ~np.eye(len(scale), dtype=bool)
     squares = np.square(correlation[off])
     noise = np.sum(np.square(1 - squares)) / max(count - 1, 1)
-    return float(np.clip(noise / max(float(np.sum(squares)), 1e-12), 0.01, 1.0))
+    return float(np.clip(noise / max(float(np.sum(squares)), 1e-12), 0.0, 1.0))

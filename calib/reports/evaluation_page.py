@@ -12,7 +12,9 @@ import numpy as np
 import edgeirf
 from edgeirf.calib.evaluation.evaluation import Evaluation
 from edgeirf.calib.evaluation.metrics import roc
+from edgeirf.calib.reports.conditions import conditions
 from edgeirf.calib.reports.pictures import Panel, galleries, render
+from edgeirf.calib.reports.tables import key_figure, table
 from edgeirf.calib.reports.wording import counted, date, figure, percent, remarks, titles
 from edgeirf.files import write_text
 from edgeirf.runtime.detector import Detector
@@ -26,8 +28,11 @@ DEFINITIONS = """\
 AUROC: chance that a defect scores higher than a good part. AP: average precision. F1-max: best F1 over all thresholds.
 Pixel figures compare maps and masks at the resolution of the frame, inside the region of interest; AUPRO is the mean
 overlap with each defective region up to 30 % false-positive pixels, divided by 0.3. None of these uses the threshold;
-false rejects and misses do. At most, \u2264: exact upper bound of the true rate at 95 % confidence (Clopper-Pearson).
-p: share of good parts expected to score at least this high."""
+false rejects and escapes do. Escape: a defective part that passes. Escapes at a rate: the good test parts set the
+threshold, so that at most that share of them is rejected. At most, \u2264, and ranges: exact bounds of the true rate,
+each at 95 % confidence (Clopper-Pearson). Control: AUROC of shallow features (light, sharpness, noise, compression)
+away from the defects; a fair set has about 0.5, \u00b1 is its standard error there. Perturbed: each picture changed at
+random, but always alike, within the tolerances named. p: share of good parts expected to score at least this high."""
 
 
 def write_report(path: str | os.PathLike[str], results: Sequence[Result]) -> None:
@@ -67,7 +72,7 @@ def section(evaluation: Evaluation, detector: Detector) -> str:
         f"{escape(made.method.backbone)}, product {escape(evaluation.product)}.</p>"
     ]
     parts += [f"<p>{escape(line)}</p>" for line in remarks(evaluation)]
-    parts += [_keys(evaluation), _plots(evaluation, detector)]
+    parts += [_keys(evaluation), _plots(evaluation, detector), conditions(evaluation)]
     if evaluation.per_defect:
         parts.append(_defects(evaluation))
     parts.append(_pictures(evaluation, detector))
@@ -83,19 +88,17 @@ def _keys(evaluation: Evaluation) -> str:
         cards.append(key_figure("AUPRO", figure(total.aupro), "to 30 % false-positive pixels"))
     for label, count, promised in (
         ("false rejects", evaluation.false_rejects, f"promised: at most {percent(evaluation.false_reject_rate)}"),
-        ("misses", total.misses, ""),
+        ("escapes", total.escapes, ""),
     ):
         note = (
             f"{percent(count.rate)}, true rate at most {percent(count.at_most)}" if count.trials else "none to measure"
         )
         value = f"{count.events} of {count.trials}" if count.trials else "-"
         cards.append(key_figure(label, value, "; ".join(filter(None, (note, promised)))))
+    if evaluation.control is not None:
+        note = "pictures differ elsewhere too" if evaluation.control.differs else "away from defects: fair near 0.5"
+        cards.append(key_figure("control AUROC", figure(evaluation.control.auroc), note))
     return f'<div class="keys">{"".join(cards)}</div>'
-
-
-def key_figure(label: str, value: str, note: str) -> str:
-    """One card: a figure with its name above and a remark below."""
-    return f'<div class="key"><span>{escape(label)}</span><b>{escape(value)}</b><span>{escape(note)}</span></div>'
 
 
 def _plots(evaluation: Evaluation, detector: Detector) -> str:
@@ -107,7 +110,7 @@ def _plots(evaluation: Evaluation, detector: Detector) -> str:
     if good and defective:
         labels = np.repeat([False, True], [len(good), len(defective)])
         false, true = roc(labels, np.array([*good, *defective]))
-        at = (evaluation.false_rejects.rate or 0.0, 1 - (evaluation.total.misses.rate or 0.0))
+        at = (evaluation.false_rejects.rate or 0.0, 1 - (evaluation.total.escapes.rate or 0.0))
         curve = roc_curve(false, true, at)
         caption = "ROC over images; the dot is the threshold"
         plots.append(f'<figure class="plot"><figcaption>{caption}</figcaption>{curve}</figure>')
@@ -115,36 +118,23 @@ def _plots(evaluation: Evaluation, detector: Detector) -> str:
 
 
 def _defects(evaluation: Evaluation) -> str:
-    heading = ("defect", "missed", "image AUROC", "image AP", "pixel AUROC", "pixel AP", "AUPRO")
+    heading = ("defect", "escapes", "image AUROC", "image AP", "pixel AUROC", "pixel AP", "AUPRO")
     rows = []
     for name, found in evaluation.per_defect.items():
         values = (found.image.auroc, found.image.ap, found.pixel.auroc, found.pixel.ap, found.aupro)
-        rows.append([name, counted(found.misses), *map(figure, values)])
+        rows.append([name, counted(found.escapes), *map(figure, values)])
     return "<h3>By defect</h3>" + table(heading, rows)
 
 
 def _comparison(evaluations: Sequence[Evaluation]) -> str:
-    heading = ("bundle", "image AUROC", "AP", "F1-max", "pixel AUROC", "AP", "F1-max", "AUPRO", "missed")
+    heading = ("bundle", "image AUROC", "AP", "F1-max", "pixel AUROC", "AP", "F1-max", "AUPRO", "escapes")
     rows = []
     for found, title in zip(evaluations, titles(evaluations), strict=True):
         image, pixel = found.total.image, found.total.pixel
         values = (image.auroc, image.ap, image.f1max, pixel.auroc, pixel.ap, pixel.f1max, found.total.aupro)
-        missed = f"{found.total.misses.events} of {found.total.misses.trials}"
-        rows.append([f"{title}\n{found.method}, {found.precision}", *map(figure, values), missed])
+        escaped = f"{found.total.escapes.events} of {found.total.escapes.trials}"
+        rows.append([f"{title}\n{found.method}, {found.precision}", *map(figure, values), escaped])
     return table(heading, rows)
-
-
-def table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; the second line of a cell is a remark."""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in heading)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f'<div class="table"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def _cell(text: str) -> str:
-    """A second line is a remark."""
-    first, _, second = text.partition("\n")
-    return f"<td>{escape(first)}{f'<small>{escape(second)}</small>' if second else ''}</td>"
 
 
 def _pictures(evaluation: Evaluation, detector: Detector) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from edgeirf.calib.evaluation.binomial import upper_bound
-from edgeirf.calib.reports.evaluation_page import key_figure, table, turbo_gradient
+from edgeirf.calib.reports.evaluation_page import turbo_gradient
 from edgeirf.calib.reports.pictures import data_uri
+from edgeirf.calib.reports.tables import key_figure, table
 from edgeirf.calib.reports.wording import date, percent
 from edgeirf.manifest import Manifest, Model
-from edgeirf.runtime.executors.chain import HostChain
+from edgeirf.runtime.executors.cpu import CpuExecutor
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.render.charts import held_out_histogram
 from edgeirf.runtime.render.overlay import OCTAVES, overlay, to_bgr8
@@ -24,12 +25,12 @@ SHOWN = 6
 """Held-out parts with the highest scores that are drawn for each product."""
 
 
-def model_page(manifest: Manifest, chain: HostChain, pictures: Mapping[str, Sequence[Pixels]]) -> str:
+def model_page(manifest: Manifest, executor: CpuExecutor, pictures: Mapping[str, Sequence[Pixels]]) -> str:
     """The page, self-contained.
 
     Args:
         manifest: of the bundle that is being written.
-        chain: runs the bundle's fp32 graph.
+        executor: runs the bundle's fp32 graph.
         pictures: product to prepared pixels ``(T, height, width, 3)`` RGB of its held-out parts.
     """
     method = manifest.method
@@ -43,7 +44,7 @@ def model_page(manifest: Manifest, chain: HostChain, pictures: Mapping[str, Sequ
     if len(manifest.models) > 1:
         body.append("<h3>Precisions</h3>" + _precisions(manifest.models))
     for product, images in pictures.items():
-        body.append(_product(manifest, product, chain, images))
+        body.append(_product(manifest, product, executor, images))
     title = f"{manifest.name}: edgeirf model"
     return PAGE.substitute(title=escape(title), version=manifest.edgeirf, turbo=turbo_gradient(), body="\n".join(body))
 
@@ -59,7 +60,7 @@ def _precisions(models: Mapping[str, Model]) -> str:
     return table(("graph", "gate", *(name.replace("_", " ") for name in names)), rows)
 
 
-def _product(manifest: Manifest, product: str, chain: HostChain, images: Sequence[Pixels]) -> str:
+def _product(manifest: Manifest, product: str, executor: CpuExecutor, images: Sequence[Pixels]) -> str:
     held_out, asked = manifest.models["fp32"].calibration[product], manifest.false_reject_rate
     threshold, pixel_threshold = held_out.score_threshold(asked), held_out.pixel_threshold(asked)
     above = sum(score > threshold for score in held_out.scores)
@@ -70,7 +71,7 @@ def _product(manifest: Manifest, product: str, chain: HostChain, images: Sequenc
         key_figure("at 95 % confidence", f"\u2264 {percent(upper_bound(above, held_out.count))}", "for these parts"),
     ]
     chart = held_out_histogram(held_out.scores, threshold)
-    found = [(chain.score_prepared(image), image) for image in images]
+    found = [(executor.score_pixels(image), image) for image in images]
     found.sort(key=lambda pair: -pair[0].score)
     tiles = manifest.preprocess.tiles
     panels = "".join(_panel(image, scored, pixel_threshold, tiles) for scored, image in found[:SHOWN])

@@ -20,7 +20,7 @@ from edgeirf.runtime.render.overlay import to_bgr8
 SIDE = 340
 """Longest side of a picture, pixels."""
 WRONG = 8
-"""At most this many false rejects and as many misses are shown."""
+"""At most this many false rejects and as many escapes are shown."""
 RIGHT = 4
 """So many of the parts closest to the threshold are shown where none is wrong, and of the highest scores."""
 
@@ -45,19 +45,19 @@ class Panel:
 
 
 def galleries(evaluation: Evaluation) -> Iterator[Gallery]:
-    """False rejects, misses (or what came closest), and the highest scores."""
+    """False rejects, escapes (or what came closest), and the highest scores."""
     good = sorted(evaluation.good, key=lambda image: -image.score)
     defective = sorted(evaluation.defective, key=lambda image: image.score)
     rejected = [image for image in good if image.reject]
-    missed = [image for image in defective if not image.reject]
+    escaped = [image for image in defective if not image.reject]
     if rejected:
         yield Gallery("False rejects", _shown(len(rejected), WRONG, "highest"), rejected[:WRONG])
     elif good:
         yield Gallery("Good parts closest to the threshold", "No good part was rejected.", good[:RIGHT])
-    if missed:
-        yield Gallery("Misses", _shown(len(missed), WRONG, "lowest"), missed[:WRONG])
+    if escaped:
+        yield Gallery("Escapes", _shown(len(escaped), WRONG, "lowest"), escaped[:WRONG])
     elif defective:
-        yield Gallery("Defects closest to the threshold", "No defect was missed.", defective[:RIGHT])
+        yield Gallery("Defects closest to the threshold", "No defect escapes.", defective[:RIGHT])
     caught = [image for image in defective[RIGHT:] if image.reject]
     if caught:
         yield Gallery("Highest scores", "The clearest rejects.", caught[: -RIGHT - 1 : -1])
@@ -70,10 +70,10 @@ def render(detector: Detector, judged: Judged) -> Panel:
         EdgeirfError: the image has changed or gone since it was evaluated.
     """
     frame = read_image(judged.sample.path)
-    verdict = detector(frame)
+    inspection = detector(frame)
     pictures = [
         ("frame", to_bgr8(frame)),
-        ("anomaly map", verdict.overlay(frame)),
+        ("anomaly map", inspection.overlay(frame)),
     ]
     try:
         mask = read_mask(judged.sample, frame.shape)

@@ -9,10 +9,11 @@ import sys
 import typer
 
 from edgeirf import __version__
-from edgeirf.cli import bench, demo, doctor, evaluate, export, info, predict, run, train
+from edgeirf.cli import bench, demo, doctor, evaluate, export, info, predict, run, selftest, train
 from edgeirf.cli.console import echo
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.needs import need_runtime
+from edgeirf.text import never_fail
 
 app = typer.Typer(
     help="A folder of good parts becomes a verdict on the line.",
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, export, run, predict, evaluate, info, bench, doctor, demo):
+for command in (train, export, run, predict, evaluate, info, bench, doctor, selftest, demo):
     app.command(command.NAME)(command.main)
 
 
@@ -44,6 +45,8 @@ def main() -> None:
     # OpenCV and FFmpeg say in many lines what edgeirf says in one. Read when OpenCV is imported.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    for stream in (sys.stdout, sys.stderr):
+        never_fail(stream)
     try:
         app()
     except EdgeirfError as error:

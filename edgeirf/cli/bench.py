@@ -1,4 +1,4 @@
-"""``edgeirf bench``: how fast a bundle is here, and how fast it could be elsewhere."""
+"""``edgeirf bench``: measures a bundle on this machine, and computes bounds for other GPUs."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ NAME = "bench"
 
 def main(
     path: Path = typer.Argument(..., metavar="BUNDLE", help="The .irf file."),
-    device: str = typer.Option(None, help="Only cpu, cuda or tensorrt; default: all that this machine has."),
+    device: str = typer.Option(None, help="Only cpu, openvino, cuda or tensorrt; default: all that work here."),
     precision: str = typer.Option(None, help="Only fp32, fp16 or int8; default: all."),
-    camera: str = typer.Option(None, metavar="SOURCE", help="Frames of a camera, as in run; default: its own."),
-    size: str = typer.Option(None, metavar="WxH", help="Pixels of the camera; default: the region of interest."),
-    pixel_format: str = typer.Option(None, metavar="FORMAT", help="Of the camera: bayer_rggb8, nv12, ..., as in run."),
-    frames: int = typer.Option(500, min=1, help="Frames that follow each other at once."),
-    seconds: float = typer.Option(20.0, min=0.1, help="At most this long for them."),
-    triggered: int = typer.Option(50, min=0, help="Frames that come one by one, after an idle gap."),
-    interval_ms: float = typer.Option(200.0, min=1.0, help="From one of those to the next."),
-    deadline_ms: float = typer.Option(100.0, min=0.001, help="A later verdict counts as a miss."),
+    camera: str = typer.Option(
+        None, metavar="SOURCE", help="Frames of a camera, as in run; default: those of the bundle."
+    ),
+    size: str = typer.Option(None, metavar="WIDTHxHEIGHT", help="Pixels of the camera; default: those of the model."),
+    pixel_format: str = typer.Option(None, metavar="FORMAT", help="Pixel format of the camera: bayer_rggb8, nv12, ..."),
+    frames: int = typer.Option(500, min=1, help="Frames of the steady run: each follows the last at once."),
+    seconds: float = typer.Option(20.0, min=0.1, help="Longest time of the steady run."),
+    triggered: int = typer.Option(50, min=0, help="Frames of the triggered run: one per trigger."),
+    interval_ms: float = typer.Option(200.0, min=1.0, help="Trigger period in ms."),
+    deadline_ms: float = typer.Option(100.0, min=0.001, help="Deadline in ms; a later verdict counts as late."),
     threads: int = typer.Option(None, min=1, max=256, help="CPU threads; default: all cores, at most 8."),
-    json_file: Path = typer.Option(None, "--json", metavar="FILE", help="Write everything as JSON."),
+    json_file: Path = typer.Option(None, "--json", metavar="FILE", help="Write all figures as JSON."),
     plot: Path = typer.Option(None, metavar="FILE.svg", help="Write a picture of the latencies."),
-    roofline: str = typer.Option(None, metavar="GPU", help="Compute a bound for a GPU, or for all; measure nothing."),
+    roofline: str = typer.Option(None, metavar="GPU", help="Compute the bound of a GPU, or of all; measure nothing."),
 ) -> None:
-    """Measure latency by stage, throughput, memory and energy, for every back end and precision of this machine.
+    """Measure latency by stage, throughput, memory and energy, on every device of this machine, in every precision.
 
-    Exit code 1 says that a back end which was found did not run.
+    Exit code 1: a device that was found did not run.
     """
     for written in filter(None, (json_file, plot)):
         check_writable(written)
@@ -50,7 +52,7 @@ def main(
     raw = check_name(pixel_format) if pixel_format is not None else None
     capture_ms: list[float] = []
     if camera is None:
-        golden = golden_frames(bundle, parse_size(size))
+        golden = golden_frames(bundle, parse_size(size) if size is not None else None)
         images: list[Any] = [from_bgr(image, raw or "bgr8") for image in golden]
     else:
         images, capture_ms = camera_frames(camera, frames, pixel_format=raw)
@@ -90,15 +92,13 @@ def show_roofline(bundle: Bundle, name: str, json_file: Path | None) -> None:
         write_text(json_file, json.dumps(result, indent=1) + "\n")
 
 
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """``1280x1024`` as ``(height, width)``.
+def parse_size(text: str) -> tuple[int, int]:
+    """``1280x1024`` (width, height) as ``(height, width)``.
 
     Raises:
         UsageError: it is not two whole numbers.
     """
-    if text is None:
-        return None
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
-        raise UsageError(f"a size is WIDTHxHEIGHT in pixels, 1280x1024, not {text!r}")
+        raise UsageError(f"a size is WIDTHxHEIGHT in pixels, for example 1280x1024, not {text!r}")
     return int(height), int(width)

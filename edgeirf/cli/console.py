@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,17 +12,10 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from edgeirf.errors import UsageError
+from edgeirf.text import printable
 
 console = Console(stderr=True, highlight=False, markup=False, emoji=False)
 """Progress and remarks go to stderr; stdout is for results."""
-
-
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
-def printable(text: str) -> str:
-    """``text`` as one line that moves no cursor and changes no colour: names of files come from strangers."""
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def echo(line: str, *, err: bool = False) -> None:
@@ -116,8 +108,12 @@ def _is_whole(text: str) -> bool:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """``256`` or ``256x384`` (height x width) to ``(height, width)``."""
-    numbers = parse_numbers(text, text.lower().count("x") + 1, "256 or 256x384", "x")
+    """``256`` or ``384x256`` (width x height) to ``(height, width)``.
+
+    Raises:
+        UsageError: the text is neither.
+    """
+    numbers = parse_numbers(text, text.lower().count("x") + 1, "256 or 384x256", "x")
     if len(numbers) > 2:
-        raise UsageError(f"{text!r} is not like 256 or 256x384")
-    return numbers[0], numbers[-1]
+        raise UsageError(f"{text!r} is not a size: write one number (256) or WIDTHxHEIGHT (384x256)")
+    return numbers[-1], numbers[0]

@@ -86,7 +86,7 @@ def _inspect(detector: Detector, stream: str, output: Path) -> None:
         stack.callback(source.close)
         sinks: list[Sink] = [
             JsonLines(str(output / "verdicts.jsonl")),
-            RejectSaver(str(output / "rejects"), detector.pixel_threshold),
+            RejectSaver(str(output / "rejects")),
         ]
         problem = run_pipeline(source, detector, sinks, stats)
     if problem is not None:

@@ -1,4 +1,4 @@
-"""``edgeirf doctor``: what this machine has, what it lacks, and the command that mends it."""
+"""``edgeirf doctor``: what this machine has, what is missing, and the command that installs it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLORS = {"ok": typer.colors.GREEN, "note": None, "warn": typer.colors.YELLOW, "
 
 
 def main(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """Look at this machine: libraries, GPU, Jetson, cache, cameras."""
+    """Examine this machine: libraries, GPU, Jetson, cache, cameras."""
     from edgeirf.runtime.doctor import examine
 
     examination = examine()
@@ -69,7 +69,7 @@ def _fixes(findings: list[Finding]) -> list[str]:
     by_command: dict[str, list[str]] = {}
     for finding in needed:
         by_command.setdefault(str(finding.fix), []).append(finding.name)
-    lines = ["", typer.style("To mend", bold=True)]
+    lines = ["", typer.style("To fix", bold=True)]
     for command, names in by_command.items():
         lines += [f"  {', '.join(names)}:", f"    {command}"]
     return lines

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgeirf.bundle import Bundle
+from edgeirf.calib.conditions.tolerances import EXAMPLE, Tolerances
 from edgeirf.cli.console import console, engine_progress, progress_bar
 from edgeirf.errors import UsageError
 from edgeirf.files import write_text
@@ -36,8 +37,10 @@ def main(
     product: str = typer.Option(None, help="Product of a unified bundle."),
     false_reject_rate: float = typer.Option(None, help="Another rate than the one chosen at export."),
     device: str = typer.Option("auto", help="Where to run the network, as in `edgeirf run`."),
+    perturb: bool = typer.Option(False, "--perturb", help="Measure again with the pictures as a line may change them."),
+    tolerate: str = typer.Option(None, metavar="TOLERANCES", help=f"What --perturb may change; default: {EXAMPLE}"),
 ) -> None:
-    """Measure bundles on labelled images: AUROC, AP, F1-max, AUPRO, false rejects, misses.
+    """Measure bundles on labelled images: AUROC, AP, F1-max, AUPRO, false rejects, escapes.
 
     A unified bundle takes --product, or a DIR that holds one such folder for each of its products.
     """
@@ -46,6 +49,7 @@ def main(
     from edgeirf.runtime.detector import load
 
     _check_outputs(json_file, report)
+    tolerances = _tolerances(perturb, tolerate)
     results: list[tuple[Evaluation, Detector]] = []
     with ExitStack() as stack:
         for path in bundles:
@@ -54,7 +58,7 @@ def main(
                 with engine_progress() as progress:
                     opened = load(path, device, progress=progress, **choices)
                 detector = stack.enter_context(opened)
-                results.append((evaluate(detector, place, _bar(name or path.name)), detector))
+                results.append((evaluate(detector, place, _bar(name or path.name), tolerances), detector))
         evaluations = [evaluation for evaluation, _ in results]
         if json_file is not None:
             _write_json(json_file, evaluations)
@@ -70,6 +74,13 @@ def main(
         typer.echo(f"edgeirf: {line}", err=True)
     if failures:
         raise typer.Exit(1)
+
+
+def _tolerances(perturb: bool, tolerate: str | None) -> Tolerances | None:
+    """What to perturb within; None: nothing."""
+    if tolerate is not None and not perturb:
+        raise UsageError("--tolerate says what --perturb may change: add --perturb")
+    return Tolerances.parse(tolerate or "default") if perturb else None
 
 
 def _targets(path: Path, product: str | None, folder: Path) -> list[tuple[str | None, Path]]:
@@ -97,12 +108,12 @@ def show(evaluations: Sequence[Evaluation]) -> None:
             output.print(defect_table(evaluation, title))
         for line in remarks(evaluation):
             output.print(line, markup=False)
-    output.print("\u2264 after a count: exact upper bound of the true rate at 95 % confidence.", style="dim")
+    output.print("\u2264 and ranges: exact bounds of the true rate, each at 95 % confidence.", style="dim")
 
 
 def comparison(evaluations: Sequence[Evaluation]) -> Table:
     """One column a bundle."""
-    from edgeirf.calib.reports.wording import counted, figure, percent, titles
+    from edgeirf.calib.reports.wording import control_figure, counted, figure, percent, titles
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(style="dim", no_wrap=True)
@@ -125,11 +136,49 @@ def comparison(evaluations: Sequence[Evaluation]) -> Table:
         ("held-out parts behind it", [str(e.held_out) for e in evaluations]),
         ("false rejects promised", [f"\u2264 {percent(e.false_reject_rate)}" for e in evaluations]),
         ("false rejects measured", [counted(e.false_rejects) for e in evaluations]),
-        ("misses", [counted(e.total.misses) for e in evaluations]),
+        ("escapes", [counted(e.total.escapes) for e in evaluations]),
+        *escape_rows(evaluations),
+        ("control AUROC", [control_figure(e.control) for e in evaluations]),
+        *perturbed_rows(evaluations),
     ]
     for label, cells in rows:
         table.add_row(label, *map(Text, cells), style="bold" if label.split()[0] in ("image", "pixel", "AUPRO") else "")
     return table
+
+
+def escape_rows(evaluations: Sequence[Evaluation], prefix: str = "") -> list[tuple[str, list[str]]]:
+    """One row a false-reject rate."""
+    from edgeirf.calib.reports.wording import bounded, escapes_label
+
+    longest = max((e.total.escapes_at for e in evaluations), key=len)
+    return [
+        (
+            prefix + escapes_label(found),
+            [bounded(e.total.escapes_at[at].escapes) if e.total.escapes_at else "-" for e in evaluations],
+        )
+        for at, found in enumerate(longest)
+    ]
+
+
+def perturbed_rows(evaluations: Sequence[Evaluation]) -> list[tuple[str, list[str]]]:
+    """The second condition, and how much of each nuisance the good parts bear."""
+    from edgeirf.calib.reports.wording import control_figure, counted, figure, holds_to
+
+    found = [e.perturbed for e in evaluations if e.perturbed is not None]
+    if not found:
+        return []
+    changed = [one.evaluation for one in found]
+    rows = [
+        ("perturbed within", [one.tolerances for one in found]),
+        ("perturbed: image AUROC", [figure(e.total.image.auroc) for e in changed]),
+        ("perturbed: false rejects", [counted(e.false_rejects) for e in changed]),
+        ("perturbed: escapes", [counted(e.total.escapes) for e in changed]),
+        *escape_rows(changed, "perturbed: "),
+        ("perturbed: control AUROC", [control_figure(e.control) for e in changed]),
+    ]
+    for at, curve in enumerate(found[0].curves):
+        rows.append((f"holds if {curve.nuisance.name} by", [holds_to(one.curves[at]) for one in found if one.curves]))
+    return rows
 
 
 def means(evaluations: Sequence[Evaluation]) -> str:
@@ -152,11 +201,11 @@ def defect_table(evaluation: Evaluation, title: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left", title_style="")
     table.title = Text(f"\n{title} by defect")
     table.add_column("defect", overflow="fold")
-    for heading in ("missed", "image AUROC", "AP", "pixel AUROC", "AP", "AUPRO"):
+    for heading in ("escapes", "image AUROC", "AP", "pixel AUROC", "AP", "AUPRO"):
         table.add_column(heading, justify="right")
     for name, found in evaluation.per_defect.items():
         values = (found.image.auroc, found.image.ap, found.pixel.auroc, found.pixel.ap, found.aupro)
-        table.add_row(Text(name), f"{found.misses.events} of {found.misses.trials}", *map(figure, values))
+        table.add_row(Text(name), f"{found.escapes.events} of {found.escapes.trials}", *map(figure, values))
     return table
 
 

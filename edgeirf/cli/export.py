@@ -26,7 +26,7 @@ def main(
     method: str = typer.Option("irf", help="irf: one step; invad: DDIM inversion in a few steps."),
     t: int = typer.Option(200, help="Timestep of irf, 0..999."),
     steps: int = typer.Option(3, help="Inversion steps of invad."),
-    gaussian: str = typer.Option("full", help="Density of the normal field: standard, diagonal, full."),
+    gaussian: str = typer.Option("full", help="Density of the field of good parts: standard, diagonal, full."),
     false_reject_rate: float = typer.Option(0.01, help="Share of good parts that may be rejected."),
     sigma: float = typer.Option(4.0, help="Smoothing of the anomaly map, pixels of the network input."),
     top_k: int = typer.Option(1, help="Image score: mean of this many largest map values; 1 is the maximum."),

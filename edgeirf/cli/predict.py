@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from edgeirf.cli.console import echo, engine_progress
+from edgeirf.cli.console import echo, engine_progress, say
 from edgeirf.cli.run import newest_bundle
 from edgeirf.errors import EdgeirfError, FrameError, UsageError
 from edgeirf.files import check_writable, write_bytes, write_text
+from edgeirf.text import printable
 
 if TYPE_CHECKING:
     from edgeirf.runtime.detector import Detector
@@ -31,7 +32,7 @@ def main(
     false_reject_rate: float = typer.Option(None, help="Another rate than the one chosen at export."),
     product: str = typer.Option(None, help="Product of a unified bundle."),
     precision: str = typer.Option(None, help="fp32, fp16, int8; default: the fastest that passed its gate."),
-    device: str = typer.Option("auto", help="auto, cpu, cuda, tensorrt."),
+    device: str = typer.Option("auto", help="auto, cpu, openvino, cuda, tensorrt."),
     fail_on_reject: bool = typer.Option(False, "--fail-on-reject", help="Exit with 1 when a part was rejected."),
 ) -> None:
     """Inspect pictures: one line each, and a heat map of each with --output.
@@ -71,16 +72,21 @@ def find_pictures(given: list[Path]) -> list[Path]:
     Raises:
         UsageError: one is not there, or a folder holds none.
     """
-    from edgeirf.runtime.imaging.images import list_images
+    from edgeirf.runtime.imaging import folder
 
     def each() -> Iterator[Path]:
         for path in given:
             if not path.exists():
                 raise UsageError(f"{path} is not there")
-            found = list_images(path) if path.is_dir() else [path]
-            if not found:
-                raise UsageError(f"{path} holds no pictures")
-            yield from found
+            if not path.is_dir():
+                yield path
+                continue
+            found = folder.find_pictures(path)
+            if not found.pictures:
+                raise UsageError(f"{printable(path)} holds no pictures")
+            if found.remark:
+                say(found.remark)
+            yield from found.pictures
 
     return list(each())
 
@@ -93,13 +99,13 @@ def inspect(detector: Detector, path: Path, index: int, output: Path | None) -> 
 
     try:
         image = read_image(path)
-        verdict = detector(image, frame_id=index, source=str(path))
+        inspection = detector(image, frame_id=index, source=str(path))
     except FrameError as error:
-        return detector.failed(str(error), frame_id=index, source=str(path))
-    if output is not None and verdict.status == "ok":
-        _, data = cv2.imencode(".jpg", verdict.overlay(image), [cv2.IMWRITE_JPEG_QUALITY, 92])
+        return detector.failed(str(error), frame_id=index, source=str(path)).verdict
+    if output is not None:
+        _, data = cv2.imencode(".jpg", inspection.overlay(image), [cv2.IMWRITE_JPEG_QUALITY, 92])
         write_bytes(output / f"{index:04}_{path.stem[:80]}.jpg", data.tobytes())
-    return verdict
+    return inspection.verdict
 
 
 def row(verdict: Verdict, path: Path) -> str:

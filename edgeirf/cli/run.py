@@ -1,4 +1,4 @@
-"""``edgeirf run``: a camera, a bundle, verdicts."""
+"""``edgeirf run``: inspects the frames of a camera with a bundle."""
 
 from __future__ import annotations
 
@@ -27,31 +27,33 @@ _CAMERA = (
 )
 
 
-_FORMAT = "What the frames are when not BGR or gray: bayer_rggb8 (or grbg8, gbrg8, bggr8), nv12, gray16."
+_FORMAT = "Pixel format when it is not BGR or gray: bayer_rggb8 (or grbg8, gbrg8, bggr8), nv12, gray16."
 
 
 def main(
     camera: str = typer.Option("0", "--camera", "-c", metavar="SOURCE", help=_CAMERA),
     model: Path = typer.Option(None, "--model", "-m", metavar="FILE.irf", help="Bundle; default: the newest one here."),
     pixel_format: str = typer.Option(None, metavar="FORMAT", help=_FORMAT),
-    false_reject_rate: float = typer.Option(None, help="Another rate than the one chosen at export."),
+    false_reject_rate: float = typer.Option(None, help="False-reject rate; default: the one chosen at export."),
     threshold: float = typer.Option(None, help="Reject scores above this, in place of the bundle's threshold."),
     product: str = typer.Option(None, help="Product of a unified bundle."),
     precision: str = typer.Option(None, help="fp32, fp16, int8; default: the fastest that passed its gate."),
-    device: str = typer.Option("auto", help="auto, cpu, cuda, tensorrt."),
+    device: str = typer.Option("auto", help="auto, cpu, openvino, cuda, tensorrt."),
     threads: int = typer.Option(None, min=1, max=256, help="CPU threads; default: all cores, at most 8."),
-    keep_warm: bool = typer.Option(False, "--keep-warm", help="Keep a GPU's clocks up while no part comes."),
-    jsonl: str = typer.Option(None, "--jsonl", metavar="FILE", help="Write one JSON object a frame; - for stdout."),
-    save_rejects: str = typer.Option(None, metavar="DIR", help="Save each reject and its heat map."),
-    save_all: str = typer.Option(None, metavar="DIR", help="Save every part and its heat map, good ones too."),
+    keep_warm: bool = typer.Option(False, "--keep-warm", help="Keep the GPU's clocks up between parts; costs energy."),
+    jsonl: str = typer.Option(None, "--jsonl", metavar="FILE", help="Write one JSON object per frame; - is stdout."),
+    save_rejects: str = typer.Option(None, metavar="DIR", help="Save the frame and the heat map of each reject."),
+    save_all: str = typer.Option(None, metavar="DIR", help="Save the frame and the heat map of every part."),
     show: bool = typer.Option(False, "--show", help="Show frames and heat maps in a window; q ends."),
     max_frames: int = typer.Option(None, min=1, help="Stop after this many frames."),
-    timeout: float = typer.Option(10.0, min=0.1, help="Seconds that a camera or stream may be silent."),
+    timeout: float = typer.Option(
+        10.0, min=0.1, help="Seconds without a frame after which the camera or stream counts as lost."
+    ),
     fail_on_reject: bool = typer.Option(False, "--fail-on-reject", help="Exit with 1 when a part was rejected."),
 ) -> None:
-    """Inspect what a camera sees.
+    """Inspect the parts that a camera sees.
 
-    Ctrl-C ends cleanly. Exit code 1 says that a frame could not be inspected or that the source broke.
+    Ctrl-C ends the run cleanly. Exit code 1: a frame could not be inspected, or the source failed.
     """
     from edgeirf.runtime.detector import load
     from edgeirf.runtime.imaging.pixel_format import check_name
@@ -76,7 +78,7 @@ def main(
         source = open_source(camera, timeout, raw)
         stack.callback(source.close)
         if source.size is not None:
-            detector.prepare(source.size, raw or "bgr8")
+            detector.warm_up(source.size, raw or "bgr8")
         stats = Stats()
         sinks = make_sinks(source, detector, stats, out, jsonl, save_rejects, show, save_all)
         with stop_on_signal(source.stop):
@@ -98,11 +100,11 @@ def newest_bundle(folder: Path) -> Path:
 
 
 def introduction(detector: Detector, path: Path, asked: float | None) -> list[str]:
-    """What inspects, and what the threshold promises."""
+    """The bundle, the device, and what the threshold promises."""
     bundle, calibration = detector.bundle, detector.calibration
     wanted = bundle.manifest.false_reject_rate if asked is None else asked
     lines = [
-        f"{path}: {bundle.label}, product {detector.product}, {detector.model_key} on {detector.chain.name}; "
+        f"{path}: {bundle.label}, product {detector.product}, {detector.model_key} on {detector.executor.name}; "
         f"rejects above {detector.threshold:.4g}: at most {detector.false_reject_rate:.2%} of good parts"
     ]
     if detector.false_reject_rate > wanted:
@@ -124,13 +126,13 @@ def make_sinks(
     show: bool,
     everything: str | None = None,
 ) -> list[Sink]:
-    """The sinks asked for. The terminal's line comes last: it tells what the others have taken.
+    """The sinks asked for. The terminal's line comes last: it counts what the others have taken.
 
     Raises:
         EdgeirfError: a file or window cannot be opened.
     """
+    from edgeirf.runtime.line.status import LiveStatus
     from edgeirf.runtime.sinks.jsonl import JsonLines
-    from edgeirf.runtime.sinks.live import LiveStatus
     from edgeirf.runtime.sinks.rejects import RejectSaver
     from edgeirf.runtime.sinks.window import Window
 
@@ -140,9 +142,9 @@ def make_sinks(
     if jsonl is not None:
         sinks.append(JsonLines(jsonl))
     if rejects is not None:
-        sinks.append(RejectSaver(rejects, detector.pixel_threshold))
+        sinks.append(RejectSaver(rejects))
     if everything is not None:
-        sinks.append(RejectSaver(everything, detector.pixel_threshold, everything=True))
+        sinks.append(RejectSaver(everything, everything=True))
     return [*sinks, LiveStatus(out, stats, source)]
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from edgeirf.trainers.train import Step
 
 NAME = "train"
+STEPS = 900
+"""Default of :class:`edgeirf.trainers.prepare.Recipe`, known without importing torch."""
 
 
 def main(
@@ -27,13 +29,17 @@ def main(
     preset: str = typer.Option("small", help="Noise network: nano, small, base (base wants a GPU to train)."),
     backbone: str = typer.Option("lite0", help="Feature network: lite0, lite1, lite2, timm:MODEL."),
     unified: bool = typer.Option(False, "--unified", help="DIR holds a folder for each of several products."),
-    size: str = typer.Option("256", help="Network input in pixels, HEIGHTxWIDTH or one number; multiples of 32."),
+    size: str = typer.Option("auto", help="Network input: WIDTHxHEIGHT, one number, or auto: fits the pictures."),
     roi: str = typer.Option(None, help="Inspect only x,y,width,height of the frame, in pixels."),
     tiles: str = typer.Option("1x1", help="Cut the region into ROWSxCOLUMNS tiles, for fine defects in large frames."),
-    steps: int = typer.Option(900, help="Training steps."),
+    method: str = typer.Option("irf", help="What the run is for: irf (one step) or invad (DDIM inversion)."),
+    tolerate: str = typer.Option(
+        "default", help="What the line may do to a picture: light=8%,blur=0.8px,rotate=1deg,shift=1.5%,noise=3,jpeg=70."
+    ),
+    steps: int = typer.Option(STEPS, help="Training steps."),
     batch: int = typer.Option(16, help="Pictures (tiles) in a step."),
     learning_rate: float = typer.Option(1e-3, help="Peak learning rate."),
-    max_minutes: float = typer.Option(None, help="Stop training after this time and keep what was learned."),
+    minutes: float = typer.Option(None, "--minutes", "--max-minutes", help="Time budget; keeps what was learned."),
     device: str = typer.Option("auto", help="auto, cpu or cuda."),
     amp: str = typer.Option("auto", help="bfloat16 autocast: auto, bf16, off."),
     seed: int = typer.Option(0, help="The same seed, data and machine give the same model."),
@@ -44,6 +50,10 @@ def main(
         raise UsageError("name a folder of good parts, or an interrupted run with --resume")
     if device not in ("auto", "cpu", "cuda") or amp not in ("auto", "bf16", "off"):
         raise UsageError("--device is auto, cpu or cuda; --amp is auto, bf16 or off")
+    if method not in ("irf", "invad"):
+        raise UsageError(f"--method is irf or invad, not {method!r}")
+    from edgeirf.calib.conditions.tolerances import Tolerances
+    from edgeirf.trainers.input_size import cost
     from edgeirf.trainers.prepare import Recipe, prepare_run
     from edgeirf.trainers.run import Run, locked
 
@@ -54,7 +64,9 @@ def main(
             preset=preset,
             backbone=backbone,
             unified=unified,
-            size=parse_size(size),
+            size=None if size == "auto" else parse_size(size),
+            method="irf" if method == "irf" else "invad",
+            tolerate=Tolerances.parse(tolerate),
             roi=None if roi is None else _four(parse_numbers(roi, 4, "100,50,800,600")),
             tiles=_two(parse_numbers(tiles, 2, "2x3", "x")),
             steps=steps,
@@ -71,7 +83,9 @@ def main(
             with stop_on_signal() as stopped:
                 run, survey = prepare_run(folder, place, recipe, _bar("reading pictures", stopped))
             _tell(survey)
-        train_run(run, device=device, amp=amp, max_minutes=max_minutes)
+            chosen = run.config.preprocess.size
+            console.print(f"network input {chosen[1]}x{chosen[0]}, {cost(chosen):.3g} times the work of 256x256")
+        train_run(run, device=device, amp=amp, max_minutes=minutes)
     echo(f"trained {run.folder}; next: edgeirf export {run.folder}")
 
 

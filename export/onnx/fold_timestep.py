@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from edgeirf.calib.fitting.gaussian import Gaussian
 from edgeirf.trainers.noise_net import Attention, AttentionBlock, ConvBlock, NoiseNet, layer_norm
 
 
@@ -30,20 +31,15 @@ class FoldedNoiseNet(nn.Module):
             weight, bias = net.project_in.weight.double(), net.project_in.bias.double()
             self.project_in = _linear(input_scale * weight, bias, like=net.project_in)
             self.register_buffer("positions", net.positions)
-            self.attends = net.config.block == "attention"
             self.blocks = nn.ModuleList(fold_block(block, condition) for block in net.blocks)
             shift, scale = (v.flatten() for v in net.modulate_out(condition))
             self.project_out = fold_modulation(net.project_out, shift, scale)
             matrix = input_scale * net.linear.matrix(t)
             self.linear = _linear(matrix, torch.zeros(len(matrix)).to(matrix), like=net.project_out)
 
-    def whiten(self, mean: Tensor, whitener: Tensor) -> FoldedNoiseNet:
-        """Folds Sigma^-1/2 (r - mu) into the last layers: W' = Sigma^-1/2 W, b' = Sigma^-1/2 (b - mu). In place.
-
-        Args:
-            mean: mu, ``(C,)`` float64.
-            whitener: Sigma^-1/2, ``(C, C)`` float64.
-        """
+    def whiten(self, gaussian: Gaussian) -> FoldedNoiseNet:
+        """Folds Sigma^-1/2 (r - mu) into the last layers: W' = Sigma^-1/2 W, b' = Sigma^-1/2 (b - mu). In place."""
+        mean, whitener = torch.from_numpy(gaussian.mean), torch.from_numpy(gaussian.whitener)
         weight, bias = (p.detach().double() for p in (self.project_out.weight, self.project_out.bias))
         self.project_out = _linear(whitener @ weight, whitener @ (bias - mean), like=self.project_out)
         weight, bias = self.linear.weight.detach().double(), self.linear.bias.detach().double()
@@ -53,9 +49,7 @@ class FoldedNoiseNet(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """``(N, C, h, w)`` standardised features to the field ``(N, C, h, w)``."""
         z = z.permute(0, 2, 3, 1)
-        x = self.project_in(z)
-        if self.attends:
-            x = x + self.positions
+        x = self.project_in(z) + self.positions
         for block in self.blocks:
             x = block(x)
         field: Tensor = self.project_out(layer_norm(x)) + self.linear(z)

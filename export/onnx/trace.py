@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import tempfile
 import warnings
@@ -15,6 +16,8 @@ from torch import nn
 
 OPSET = 17
 INPUT, OUTPUT = "image", "field"
+NEUTRAL = {"Conv": 0.0, "MaxPool": -math.inf}
+"""What each layer pads with by itself."""
 
 
 def to_onnx(graph: nn.Module, size: tuple[int, int]) -> bytes:
@@ -58,28 +61,31 @@ def fold_constants(data: bytes) -> onnx.ModelProto:
 
 
 def fold_pads(model: onnx.ModelProto) -> None:
-    """Moves constant zero padding before a convolution into the convolution (TensorFlow's SAME padding). In place."""
+    """Moves constant padding into the layer behind it, in place.
+
+    Of zeros into a convolution (TensorFlow's SAME padding), of minus infinity into a maximum.
+    """
     graph = model.graph
     constants = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
     pads = {node.output[0]: node for node in graph.node if node.op_type == "Pad"}
     readers = [name for node in graph.node for name in node.input]
-    for conv in graph.node:
-        pad = pads.get(conv.input[0]) if conv.op_type == "Conv" else None
-        amounts = None if pad is None else _zero_spatial_padding(pad, constants)
+    for layer in list(graph.node):
+        pad = pads.get(layer.input[0]) if layer.op_type in NEUTRAL else None
+        amounts = None if pad is None else _spatial_padding(pad, constants, NEUTRAL[layer.op_type])
         if pad is None or amounts is None or readers.count(pad.output[0]) != 1:
             continue
-        own = next(attribute for attribute in conv.attribute if attribute.name == "pads")
+        own = next(attribute for attribute in layer.attribute if attribute.name == "pads")
         own.ints[:] = [a + b for a, b in zip(own.ints, amounts, strict=True)]
-        conv.input[0] = pad.input[0]
+        layer.input[0] = pad.input[0]
         graph.node.remove(pad)
 
 
-def _zero_spatial_padding(pad: onnx.NodeProto, constants: dict[str, np.ndarray]) -> list[int] | None:
-    """``[top, left, bottom, right]`` when the node pads ``(N, C, H, W)`` with zeros in H and W alone."""
+def _spatial_padding(pad: onnx.NodeProto, constants: dict[str, np.ndarray], neutral: float) -> list[int] | None:
+    """``[top, left, bottom, right]`` when the node pads ``(N, C, H, W)`` with ``neutral`` in H and W alone."""
     mode = next((a.s for a in pad.attribute if a.name == "mode"), b"constant")
     amounts = constants.get(pad.input[1]) if len(pad.input) > 1 else None
     value = constants.get(pad.input[2], np.float32(1)) if len(pad.input) > 2 and pad.input[2] else np.float32(0)
-    if mode != b"constant" or amounts is None or len(amounts) != 8 or float(np.asarray(value).ravel()[0]) != 0.0:
+    if mode != b"constant" or amounts is None or len(amounts) != 8 or float(np.asarray(value).ravel()[0]) != neutral:
         return None
     n0, c0, top, left, n1, c1, bottom, right = (int(a) for a in amounts)
     return None if any((n0, c0, n1, c1)) else [top, left, bottom, right]

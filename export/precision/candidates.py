@@ -12,22 +12,24 @@ import onnx
 from numpy.typing import NDArray
 
 from edgeirf.calib.evaluation.metrics import Floats
-from edgeirf.calib.fitting.crossfit import CrossFit, cross_fit
+from edgeirf.calib.fitting.density import Scale
 from edgeirf.calib.fitting.gaussian import Fit
 from edgeirf.calib.fitting.ranges import Method
 from edgeirf.calib.gate.gate import LIMITS, Comparison, Limits, Margins, compare, findings, refusal
 from edgeirf.conformal import Calibration
-from edgeirf.export.onnx.passes.fold_gaussian import fold_gaussian, head_products
+from edgeirf.export.methods.fit import Fitted, HeldOutFields, TrainingFields, fit, noise_moments
+from edgeirf.export.onnx.head import density_nodes, head_products
 from edgeirf.export.onnx.passes.fp16 import to_fp16
-from edgeirf.export.precision.products import layer_of, product_names
+from edgeirf.export.onnx.products import layer_of, product_names
+from edgeirf.export.precision.quantisers.choice import quantiser
 from edgeirf.export.precision.quantisers.own import Layout
-from edgeirf.export.precision.quantisers.quantiser import Quantiser, quantiser
+from edgeirf.export.precision.quantisers.quantiser import Quantiser
 from edgeirf.export.precision.sensitivity import sensitivities, without_gaps, worst_layers
 from edgeirf.export.precision.validation import Evidence, Pictures, batches_of, distinct
 from edgeirf.manifest import Family, Model
 from edgeirf.runtime.executors import golden
-from edgeirf.runtime.executors.chain import HostChain
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.settings import Preprocess, Scoring
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -50,20 +52,26 @@ class Fp32:
 
     Attributes:
         graph: the ONNX file.
+        whitened: the same without its density: it ends at the field whitened by the smallest window's Gaussian.
+        build: makes the graph with another density.
         settings: camera frame to network input.
-        scoring: before InvAD's statistics were fitted.
-        fit: kind of Gaussian in its last layer.
-        invad: whether it is InvAD, which has statistics of its latent instead.
-        fitted: fair scores of the held-out parts, product by product.
+        scoring: field to score.
+        kind: of Gaussian.
+        training: raw fields of the training parts.
+        fields: raw fields of the held-out parts.
+        fitted: the density, and fair scores of the held-out parts, product by product.
         golden: images and scores of the bundle's golden member.
     """
 
     graph: bytes
+    whitened: bytes
+    build: Callable[[Sequence[Scale]], bytes]
     settings: Preprocess
     scoring: Scoring
-    fit: Fit
-    invad: bool
-    fitted: CrossFit
+    kind: Fit
+    training: TrainingFields
+    fields: HeldOutFields
+    fitted: Fitted
     golden: Mapping[str, NDArray[Any]]
 
 
@@ -102,7 +110,6 @@ class _Scores:
 @dataclass(frozen=True)
 class _Candidate:
     graph: bytes
-    scoring: Scoring
     calibration: dict[str, Calibration]
     comparisons: dict[str, Comparison]
     golden_error: float
@@ -120,8 +127,8 @@ class Prover:
 
     def __init__(self, fp32: Fp32, evidence: Evidence, rate: float, tell: Tell = lambda stage: None) -> None:
         self.fp32, self.evidence, self.rate, self.tell = fp32, evidence, rate, tell
-        chain = HostChain(OnnxRuntimeBackend(fp32.graph), fp32.settings, fp32.fitted.scoring)
-        self.reference = self._scores(chain, fp32.fitted)
+        executor = CpuExecutor(OnnxRuntimeNetwork(fp32.graph), fp32.settings, fp32.scoring)
+        self.reference = self._scores(executor, fp32.fitted)
 
     def fp16(self) -> Made:
         """The FP16 graph."""
@@ -140,7 +147,8 @@ class Prover:
         self.tell("int8: value ranges and sensitivity of every layer")
         batches = batches_of(calibration, self.fp32.settings, CALIBRATION_PICTURES)
         maker = quantiser(name, self.fp32.graph, batches, method)
-        found = sensitivities(self.fp32.graph, maker.ranges, batches[:: max(1, len(batches) // SENSITIVITY_PICTURES)])
+        few = batches[:: max(1, len(batches) // SENSITIVITY_PICTURES)]
+        found = sensitivities(self.fp32.whitened, maker.ranges, few)
         reason = _too_few(calibration)
         layouts: tuple[tuple[str, Layout], ...] = (("int8", "onnxruntime"), ("int8-tensorrt", "tensorrt"))
         made = []
@@ -159,9 +167,10 @@ class Prover:
     ) -> tuple[_Candidate, list[str], str | None]:
         """The first graph that passes, with more and more of the worst layers in float; the last one if none does."""
         model = onnx.load_from_string(self.fp32.graph)
-        head = head_products(model)
+        density = set(density_nodes(model))
+        head = [name for name in head_products(model) if name not in density]
         rest = {name: error for name, error in found.items() if name not in head}
-        order = product_names(model)
+        order = [name for name in product_names(model) if name not in density]
         for budget in ERROR_BUDGETS:
             keep = head + worst_layers(rest, budget)
             self.tell(f"{key}: {len(keep)} of {len(found)} layers in float")
@@ -170,7 +179,7 @@ class Prover:
                 keep = head
             if layout == "onnxruntime":
                 keep = without_gaps(order, keep)
-            convert = partial(maker.quantise, layout=layout, keep=frozenset(keep))
+            convert = partial(maker.quantise, layout=layout, keep=density.union(keep))
             candidate = self._candidate(convert, LIMITS["int8"], fuse_int8=layout != "tensorrt")
             refused = refusal(candidate.comparisons, LIMITS["int8"])
             if full:
@@ -180,27 +189,28 @@ class Prover:
         return candidate, [name for name in order if name in keep], refused
 
     def _candidate(self, convert: Convert, limits: Limits, *, fuse_int8: bool = True) -> _Candidate:
-        """Converts, fits the Gaussian again to what the converted graph makes of good parts, and scores the evidence.
+        """Converts, fits the density again to what the converted graph makes of good parts, and scores the evidence.
 
-        Rounding adds noise to the field in directions in which good parts hardly vary. A Gaussian of the graph's own
-        field knows of that noise and weighs these directions down; it is folded into the FP32 graph, then converted.
+        Rounding adds noise to the field in directions in which good parts hardly vary. A density that knows of that
+        noise weighs these directions down.
         """
         fp32 = self.fp32
-        graph = convert(fp32.graph)
-        backend = OnnxRuntimeBackend(graph, fuse_int8=fuse_int8)
-        before = fp32.fitted.gaussian
-        fields = [before.unwhiten(backend.run(b)) for b in batches_of(self.evidence.held_out, fp32.settings)]
-        fitted = cross_fit(fields, fp32.fit, fp32.scoring, fp32.settings, fp32.invad)
-        if fp32.fit != "standard":
-            graph = convert(fold_gaussian(fp32.graph, fitted.gaussian.after(before)))
-            backend = OnnxRuntimeBackend(graph, fuse_int8=fuse_int8)
-        scores = self._scores(HostChain(backend, fp32.settings, fitted.scoring), fitted)
-        error = golden.error(fp32.golden, fp32.settings, fitted.scoring, backend)
-        return _Candidate(graph, fitted.scoring, scores.calibration, self._compare(scores, limits), error)
+        alone = OnnxRuntimeNetwork(convert(fp32.whitened), fuse_int8=fuse_int8)
+        before = fp32.fitted.scales[0].gaussian
+        rounded = [before.unwhiten(alone.run(b)) for b in batches_of(self.evidence.held_out, fp32.settings)]
+        noise = noise_moments(fp32.fields.clean, rounded, list(fp32.training.moments))
+        changed = [r - c for r, c in zip(rounded, fp32.fields.clean, strict=True)]
+        fields = HeldOutFields(rounded, [v + d for v, d in zip(fp32.fields.varied, changed, strict=True)])
+        fitted = fit(fp32.training, fields, fp32.kind, fp32.scoring, fp32.settings, noise)
+        graph = convert(fp32.build(fitted.scales))
+        backend = OnnxRuntimeNetwork(graph, fuse_int8=fuse_int8)
+        scores = self._scores(CpuExecutor(backend, fp32.settings, fp32.scoring), fitted)
+        error = golden.error(fp32.golden, fp32.settings, fp32.scoring, backend)
+        return _Candidate(graph, scores.calibration, self._compare(scores, limits), error)
 
-    def _scores(self, chain: HostChain, fitted: CrossFit) -> _Scores:
+    def _scores(self, executor: CpuExecutor, fitted: Fitted) -> _Scores:
         def scores(pictures: Pictures) -> dict[str, Floats]:
-            return {name: np.array([chain.score_prepared(p).score for p in group]) for name, group in pictures.items()}
+            return {name: np.array([executor.score_pixels(p).score for p in group]) for name, group in pictures.items()}
 
         evidence = self.evidence
         calibration = calibrations(evidence.held_out, fitted)
@@ -244,11 +254,11 @@ class Prover:
         }
         layout: Any = family
         chosen: Family = layout
-        model = Model(f"model.{key}.onnx", precision, chosen, candidate.calibration, candidate.scoring, reason, report)
+        model = Model(f"model.{key}.onnx", precision, chosen, candidate.calibration, self.fp32.scoring, reason, report)
         return Made(key, model, candidate.graph)
 
 
-def calibrations(held_out: Pictures, fitted: CrossFit) -> dict[str, Calibration]:
+def calibrations(held_out: Pictures, fitted: Fitted) -> dict[str, Calibration]:
     """Product to the fair scores of its held-out parts."""
     peaks = _by_product(held_out, fitted.peaks)
     return {

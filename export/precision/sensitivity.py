@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeirf.export.precision.products import product_names
+from edgeirf.export.onnx.products import product_names
 from edgeirf.export.precision.quantisers.own import Ranges, to_int8
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 
 
 def sensitivities(graph: bytes, ranges: Ranges, batches: Sequence[NDArray[np.float32]]) -> dict[str, float]:
@@ -25,12 +25,12 @@ def sensitivities(graph: bytes, ranges: Ranges, batches: Sequence[NDArray[np.flo
         batches: a few network inputs ``(T, 3, H, W)``.
     """
     names = product_names(onnx.load_from_string(graph))
-    reference = OnnxRuntimeBackend(graph)
+    reference = OnnxRuntimeNetwork(graph)
     fields = [reference.run(batch) for batch in batches]
     size = float(np.mean([np.square(field, dtype=np.float64).mean() for field in fields]))
     found = {}
     for name in names:
-        alone = OnnxRuntimeBackend(to_int8(graph, ranges, "tensorrt", keep=frozenset(names) - {name}))
+        alone = OnnxRuntimeNetwork(to_int8(graph, ranges, "tensorrt", keep=frozenset(names) - {name}))
         errors = [np.square(alone.run(b) - f, dtype=np.float64).mean() for b, f in zip(batches, fields, strict=True)]
         found[name] = float(np.mean(errors)) / max(size, 1e-12)
     return dict(sorted(found.items(), key=lambda item: -item[1]))

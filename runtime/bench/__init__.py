@@ -1,4 +1,4 @@
-"""How fast a bundle is on this machine, and how fast it could be at best on others."""
+"""Measures how fast a bundle is on this machine, and computes bounds for other GPUs."""
 
 from edgeirf.runtime.bench.measure import Measurement, Workload, measure
 from edgeirf.runtime.bench.targets import Target, find_targets

@@ -1,4 +1,4 @@
-"""One back end with one graph, measured as a line would use it."""
+"""Measures one device with one graph, as a line would use it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -18,28 +18,24 @@ from edgeirf.runtime.bench.power import metered
 from edgeirf.runtime.bench.summary import by_stage, summarise
 from edgeirf.runtime.bench.targets import Target
 from edgeirf.runtime.detector import Detector, load
-from edgeirf.runtime.executors.chain import Chain
-from edgeirf.runtime.executors.gpu.executor import CudaChain
+from edgeirf.runtime.tensorrt.progress import Progress
 from edgeirf.settings import PixelFormat
 
-if TYPE_CHECKING:
-    from edgeirf.runtime.tensorrt.progress import Progress
-
 WARM_UP, STAGED = 10, 50
-"""Frames before anything is measured, and frames whose stages are timed one by one on a GPU."""
+"""Frames before the measurement starts, and frames whose stages are timed one by one on a GPU."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What is asked of every target.
+    """What every target must do.
 
     Attributes:
-        frames: shown one after the other, again and again.
+        frames: inspected one after the other, repeatedly.
         steady: frames that follow each other at once.
         seconds: at most this long for them.
         triggered: frames that come one by one, with an idle gap before each.
         interval_s: seconds from one triggered frame to the next.
-        deadline_ms: a verdict that takes longer is a miss.
+        deadline_ms: a verdict that takes longer is late.
         threads: of ONNX Runtime.
         capture_ms: how long frames took to come from the camera; empty when there is none.
         pixel_format: of the frames; None for BGR or gray.
@@ -58,15 +54,15 @@ class Workload:
 
 @dataclass
 class Measurement:
-    """What a target did.
+    """The figures of one target.
 
     Attributes:
         target: which.
         steady, triggered: stage to p50_ms, p95_ms, p99_ms, p999_ms, max_ms; empty when nothing was measured.
         counts: frames measured, by kind of arrival.
-        misses: verdicts after the deadline, by kind of arrival.
-        throughput: frames a second in the steady run; overlapped where the chain can.
-        memory_mb: growth of this process while it was loaded and running; None where the system does not tell.
+        late: verdicts after the deadline, by kind of arrival.
+        throughput: frames a second in the steady run; overlapped where the executor can.
+        memory_mb: growth of this process while it was loaded and running; None where the system does not report it.
         gpu_memory_mb: used on the GPU, by everybody.
         joules_per_frame: from the board's or the card's meter, by its own name; None without one.
         error: why it did not run.
@@ -76,7 +72,7 @@ class Measurement:
     steady: dict[str, dict[str, float]] = field(default_factory=dict)
     triggered: dict[str, dict[str, float]] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
-    misses: dict[str, int] = field(default_factory=dict)
+    late: dict[str, int] = field(default_factory=dict)
     throughput: float = 0.0
     memory_mb: float | None = None
     gpu_memory_mb: float | None = None
@@ -112,17 +108,18 @@ def _measure(detector: Detector, work: Workload, done: Measurement) -> None:
     done.power_source, done.joules_per_frame = meter.source, meter.joules_per_frame(elapsed, len(steady))
     triggered = run_triggered(detector, work)
     done.throughput = len(steady) / elapsed
-    if isinstance(detector.chain, CudaChain):
-        stages = [
-            detector.chain.time_stages(work.frames[0], work.pixel_format) for _ in range(min(STAGED, work.steady))
-        ]
+    executor = detector.executor
+    if "network" not in steady[0]:  # the device runs all stages as one: time them one by one
+        stages = [executor.stages(work.frames[0], work.pixel_format) for _ in range(min(STAGED, work.steady))]
         steady = [{**extra, **frame} for extra, frame in zip(itertools.cycle(stages), steady, strict=False)]
-        done.throughput = overlapped(detector.chain, work)
-        free, total = detector.chain.memory()
-        done.gpu_memory_mb = (total - free) / 1e6
+    if executor.depth > 1:
+        done.throughput = overlapped(detector, work)
+    memory = executor.memory()
+    if memory is not None:
+        done.gpu_memory_mb = (memory.total - memory.free) / 1e6
     for name, frames in (("steady", steady), ("triggered", triggered)):
         done.counts[name] = len(frames)
-        done.misses[name] = sum(frame["total"] > work.deadline_ms for frame in frames)
+        done.late[name] = sum(frame["total"] > work.deadline_ms for frame in frames)
     done.steady, done.triggered = by_stage(steady), by_stage(triggered)
     if work.capture_ms:
         done.steady = {"capture": summarise(work.capture_ms), **done.steady}
@@ -157,21 +154,21 @@ def timed(detector: Detector, frame: NDArray[Any], pixel_format: PixelFormat | N
     return {**stages, "total": (perf_counter() - start) * 1e3}
 
 
-def overlapped(chain: Chain, work: Workload) -> float:
-    """Frames a second with as many frames in flight as the chain takes."""
+def overlapped(detector: Detector, work: Workload) -> float:
+    """Frames a second with as many frames in flight as the detector takes."""
     frames = list(itertools.islice(itertools.cycle(work.frames), work.steady))
     start = perf_counter()
-    for number, frame in enumerate(frames):
-        if number >= chain.depth:
-            chain.result()
-        chain.submit(frame, work.pixel_format)
-    for _ in range(min(chain.depth, len(frames))):
-        chain.result()
+    for frame in frames:
+        if detector.in_flight >= detector.depth:
+            detector.result()
+        detector.submit(frame, pixel_format=work.pixel_format)
+    while detector.in_flight:
+        detector.result()
     return len(frames) / (perf_counter() - start)
 
 
 def resident_mb() -> float | None:
-    """Memory of this process that is in use, in MB; None where /proc does not tell."""
+    """Memory of this process that is in use, in MB; None where there is no /proc."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""What was measured, as JSON and as lines for a terminal."""
+"""The figures of a measurement, as JSON and as lines for a terminal."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from edgeirf.bundle import Bundle
 from edgeirf.runtime.bench.measure import Measurement, Workload
 from edgeirf.runtime.bench.summary import PERCENTILES
 from edgeirf.runtime.imaging.pixel_format import check_frame, frame_size
+from edgeirf.verdict import STAGES as VERDICT_STAGES
 
-STAGES = ("capture", "copy", "upload", "preprocess", "network", "postprocess", "download", "gpu", "total")
-"""In the order of a frame's way. On a GPU ``copy`` is the host's, into page-locked memory; ``gpu`` is the whole CUDA
-graph as the host waits for it; ``upload`` to ``download`` are its parts, timed by events without the graph."""
+STAGES = ("capture", *VERDICT_STAGES)
+"""Columns, in the order of a frame's way: the camera's time, then the stages of the verdict. On a GPU the parts of
+``inference`` are timed one by one, without the CUDA graph."""
 
 
 def to_json(bundle: Bundle, work: Workload, measured: list[Measurement]) -> dict[str, Any]:
     """Plain JSON values.
 
-    ``backends`` (steady arrivals) and ``triggered`` map back end to precision to stage to p50_ms, p95_ms, p99_ms,
+    ``backends`` (steady arrivals) and ``triggered`` map device to precision to stage to p50_ms, p95_ms, p99_ms,
     p999_ms, max_ms; ``runs`` has what belongs to a run as a whole.
     """
     height, width = frame_size(work.frames[0], work.pixel_format)
@@ -85,7 +86,7 @@ def _totals(ran: list[Measurement]) -> Iterator[str]:
             name = f"{one.target.backend} {one.target.model}" if first else ""
             yield (
                 f"{name:{width}}  {arrivals:9} {one.counts[arrivals]:6} {numbers}   "
-                f" {rate} {one.misses[arrivals]:5} {memory} {energy}"
+                f" {rate} {one.late[arrivals]:5} {memory} {energy}"
             ).rstrip()
 
 
@@ -115,7 +116,7 @@ def _run(one: Measurement) -> dict[str, Any]:
         "model": one.target.model,
         "precision": one.target.precision,
         "frames": one.counts,
-        "deadline_misses": one.misses,
+        "late": one.late,
         "frames_per_second": round(one.throughput, 2),
         "memory_mb": one.memory_mb,
         "gpu_memory_mb": one.gpu_memory_mb,

@@ -1,4 +1,4 @@
-"""The least time a graph can take on a GPU that is not here: computed from data sheets, measured by nobody.
+"""The shortest time that a graph can take on another GPU: computed from data sheets, not measured.
 
 Roofline model (Williams et al., CACM 2009): no faster than its arithmetic at the peak rate, nor than its bytes at the
 peak bandwidth. The bytes are the least possible: parameters once, input and output, every activation kept on chip.

@@ -1,4 +1,4 @@
-"""Many latencies in five numbers. No mean: a line is stopped by the slow ones."""
+"""Latencies as percentiles. No mean: the slow frames stop a line."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Sealed files and folders."""
+"""The cache: this user's folder, and files with a checksum."""

@@ -25,7 +25,7 @@ class DamagedError(EdgeirfError):
 
 
 def private_folder(folder: Path) -> Path:
-    """Makes ``folder`` with mode 0700, or checks that it is ours and that nobody else can write to it.
+    """Creates ``folder`` with mode 0700, or checks that it is this user's and that no other user can write to it.
 
     Raises:
         BackendError: it belongs to someone else or is open to others; the message says what to do.

@@ -1,4 +1,4 @@
-"""Memory that both sides see: allocated once, used for every frame."""
+"""Memory of the host and the GPU: allocated once, used for every frame."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DeviceBuffer:
         self._driver.memcpy_dtoh(out, self.address)
 
     def free(self) -> None:
-        """Gives the memory back."""
+        """Frees the memory."""
         self._memory.free()
 
 
@@ -89,7 +89,7 @@ class SharedBuffer:
         self._driver.memcpy_dtoh(out, self.address)
 
     def free(self) -> None:
-        """Gives both back; :attr:`host` must not be touched afterwards."""
+        """Frees both; :attr:`host` must not be used afterwards."""
         if self._device is not None:
             self._device.free()
         self._pinned.free()

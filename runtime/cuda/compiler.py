@@ -46,8 +46,8 @@ class Nvcc:
 
     def __init__(self, program: str) -> None:
         self._program = program
-        told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
-        found = re.search(r"V((\d+)[\d.]+)", told)
+        printed = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603
+        found = re.search(r"V((\d+)[\d.]+)", printed)
         if found is None:
             raise BackendError(f"{program} does not say its version: install the CUDA toolkit again")
         self.version, self.cuda = f"nvcc-{found[1]}", int(found[2])

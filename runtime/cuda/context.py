@@ -66,7 +66,7 @@ class CudaContext:
         return self.driver.Stream(_NON_BLOCKING)
 
     def close(self) -> None:
-        """Gives the context back, from any thread. The driver destroys it when nobody else in the process holds it."""
+        """Releases the context, from any thread. The driver destroys it when nothing else in the process holds it."""
         if self._closed:
             return
         self._closed = True
@@ -82,11 +82,11 @@ class CudaContext:
 
 def _forget(handle: int) -> None:
     """Takes a released context off the thread's stack: pycuda leaves it there, below its own former context if any."""
-    if libcuda.made("cuCtxGetCurrent") == handle:
-        libcuda.made("cuCtxPopCurrent_v2")
+    if libcuda.new_handle("cuCtxGetCurrent") == handle:
+        libcuda.new_handle("cuCtxPopCurrent_v2")
         return
-    former = libcuda.made("cuCtxPopCurrent_v2")
-    libcuda.made("cuCtxPopCurrent_v2")
+    former = libcuda.new_handle("cuCtxPopCurrent_v2")
+    libcuda.new_handle("cuCtxPopCurrent_v2")
     libcuda.call("cuCtxPushCurrent_v2", former)
 
 

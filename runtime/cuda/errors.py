@@ -1,4 +1,4 @@
-"""Whatever the driver says becomes one line that says what happened and what to do."""
+"""Every error of the driver becomes one line: what failed, why, what to do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class GpuOutOfMemoryError(BackendError):
 
 
 class GpuLostError(BackendError):
-    """The context is of no more use: a kernel faulted, or the GPU was reset or lost."""
+    """The context cannot be used again: a kernel faulted, or the GPU was reset or lost."""
 
 
 @contextmanager

@@ -26,7 +26,7 @@ class CudaGraph:
         with _no_collection():
             graph = _capture(handle, record)
         try:
-            self._exec = libcuda.made("cuGraphInstantiateWithFlags", graph, 0)
+            self._exec = libcuda.new_handle("cuGraphInstantiateWithFlags", graph, 0)
         finally:
             with suppress(CudaError):
                 libcuda.call("cuGraphDestroy", graph)
@@ -61,8 +61,8 @@ def _capture(stream: int, record: Callable[[], None]) -> int:
     except BaseException:
         # Ends the capture, so that the stream can be used again; what was recorded of it is thrown away.
         with suppress(CudaError):
-            graph = libcuda.made("cuStreamEndCapture", stream, last=True)
+            graph = libcuda.new_handle("cuStreamEndCapture", stream, last=True)
             if graph:
                 libcuda.call("cuGraphDestroy", graph)
         raise
-    return libcuda.made("cuStreamEndCapture", stream, last=True)
+    return libcuda.new_handle("cuStreamEndCapture", stream, last=True)

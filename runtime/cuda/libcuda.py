@@ -1,7 +1,6 @@
-"""The few driver calls that pycuda has no name for, by ctypes: stream capture, executable graphs, the context stack.
+"""The driver calls that pycuda does not have, by ctypes: stream capture, executable graphs, the context stack.
 
-Handles are plain integers, as pycuda gives them out. A structure of our own around libcuda would be a second pycuda;
-this is the smallest thing that works with the one there is.
+Handles are plain integers, as in pycuda.
 """
 
 from __future__ import annotations
@@ -52,8 +51,8 @@ def call(name: str, *arguments: Any) -> None:
         raise CudaError(name, _text(status), status == OUT_OF_MEMORY)
 
 
-def made(name: str, *arguments: Any, last: bool = False) -> int:
-    """Calls a function that hands out a handle through its first argument (its last one if so told); returns that.
+def new_handle(name: str, *arguments: Any, last: bool = False) -> int:
+    """Calls a function that returns a handle through its first argument, or its ``last`` one; returns the handle.
 
     Raises:
         CudaError: as :func:`call`.

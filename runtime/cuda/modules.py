@@ -9,10 +9,10 @@ from typing import Any
 from edgeirf.errors import EdgeirfError
 from edgeirf.files import sha256
 from edgeirf.runtime.cache import sealed
+from edgeirf.runtime.cache.folder import cache_folder
 from edgeirf.runtime.cuda.compiler import OPTIONS, Compiler, find_compiler
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.kernels import Launch, headers, source
-from edgeirf.runtime.tensorrt.cache import cache_folder
 
 
 class Kernels:

@@ -1,6 +1,6 @@
-"""``edgeirf doctor``: what this machine has, what it lacks, and the one command that mends each lack.
+"""``edgeirf doctor``: what this machine has, what is missing, and the one command that installs or repairs it.
 
-Nothing is changed. Tables of made-up Jetsons, desktops and containers test it; it has not run on a real Jetson.
+It changes nothing. Its tests describe Jetsons, desktops and containers in tables; it has not run on a real Jetson.
 """
 
 from __future__ import annotations
@@ -10,23 +10,32 @@ from typing import Any
 
 from edgeirf.runtime.doctor import cameras, gpu, jetson, machine, software
 from edgeirf.runtime.doctor.system import Finding, System
+from edgeirf.runtime.executors.select import Candidate, Support, explain
 
 __all__ = ["Examination", "Finding", "System", "examine"]
 
 
 @dataclass(frozen=True)
 class Examination:
-    """All findings, by group, and what they come to.
+    """All findings by group, and the device that they allow.
 
     Attributes:
         groups: title to findings, in the order to show them.
-        device: the back end that ``--device auto`` takes: ``tensorrt`` or ``onnxruntime``.
-        reason: why that one, in one line.
+        devices: what ``--device auto`` would take, best first, each with the reason why it is taken or not.
     """
 
     groups: dict[str, tuple[Finding, ...]]
-    device: str
-    reason: str
+    devices: tuple[Candidate, ...]
+
+    @property
+    def device(self) -> str:
+        """The library that ``--device auto`` takes: ``tensorrt`` or ``onnxruntime``."""
+        return "tensorrt" if self.devices[0].taken else "onnxruntime"
+
+    @property
+    def reason(self) -> str:
+        """Why TensorRT is taken, or why not, in one line."""
+        return self.devices[0].reason
 
     @property
     def healthy(self) -> bool:
@@ -39,6 +48,7 @@ class Examination:
             "healthy": self.healthy,
             "device": self.device,
             "reason": self.reason,
+            "devices": [{"device": one.device, "taken": one.taken, "reason": one.reason} for one in self.devices],
             "findings": [
                 {"group": group, **asdict(finding)} for group, findings in self.groups.items() for finding in findings
             ],
@@ -56,15 +66,26 @@ def examine(system: System | None = None) -> Examination:
         "Machine": tuple(machine.check(system)),
         "Cameras": tuple(cameras.check(system)),
     }
-    device, reason = _device(system, on_jetson or gpu.is_present(system))
-    return Examination(groups, device, reason)
+    machine_here = _Probed(system, on_jetson or gpu.is_present(system))
+    return Examination(groups, explain(machine=machine_here))
 
 
-def _device(system: System, present: bool) -> tuple[str, str]:
-    if not present:
-        return "onnxruntime", "there is no NVIDIA GPU"
-    opened, tensorrt = system.probe("gpu"), system.probe("tensorrt")
-    for answer in (opened, tensorrt):
-        if "error" in answer:
-            return "onnxruntime", answer["error"]
-    return "tensorrt", f"{tensorrt['label']} on {opened['name']} ({opened['sm']})"
+@dataclass(frozen=True)
+class _Probed:
+    """Implements :class:`edgeirf.runtime.executors.select.Machine`: looks at each library in a process of its own."""
+
+    system: System
+    gpu_present: bool
+
+    def support(self, device: str) -> Support:
+        """See :class:`edgeirf.runtime.executors.select.Machine`."""
+        if device == "cpu":
+            found = self.system.probe("onnxruntime")
+            return Support("error" not in found, found.get("error", f"ONNX Runtime {found.get('version')}"))
+        if not self.gpu_present:
+            return Support(False, "there is no NVIDIA GPU")
+        opened, tensorrt = self.system.probe("gpu"), self.system.probe("tensorrt")
+        for answer in (opened, tensorrt):
+            if "error" in answer:
+                return Support(False, answer["error"])
+        return Support(True, f"{tensorrt['label']} on {opened['name']} ({opened['sm']})")

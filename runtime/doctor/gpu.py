@@ -69,8 +69,8 @@ def _driver(system: System, jetson: bool, card: bool, driver: str) -> Finding:
 
 
 def _persistence(system: System) -> Iterator[Finding]:
-    told = system.run("nvidia-smi", f"--query-gpu={_COLUMNS}", "--format=csv,noheader").splitlines()
-    for index, line in enumerate(told):
+    printed = system.run("nvidia-smi", f"--query-gpu={_COLUMNS}", "--format=csv,noheader").splitlines()
+    for index, line in enumerate(printed):
         fields = [part.strip() for part in line.split(",")]
         if len(fields) == 5:
             detail = f"{fields[0]}, compute capability {fields[1]}, {fields[3]}"
@@ -88,7 +88,7 @@ def _gpu(opened: dict[str, Any], present: bool, driver: bool) -> Finding:
         return Finding("GPU", "note", "none")
     # Without pycuda the GPU may be in perfect health: that is pycuda's line.
     if "pycuda" in opened["error"]:
-        return Finding("GPU", "note", "not opened, for lack of pycuda")
+        return Finding("GPU", "note", "not opened: pycuda is missing")
     # After an update of the driver the loaded one and the libraries differ until the next start.
     return Finding("GPU", "warn", opened["error"], "sudo reboot" if driver else None)
 

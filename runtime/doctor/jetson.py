@@ -1,4 +1,4 @@
-"""What is peculiar to a Jetson: JetPack, power mode, clocks."""
+"""The settings of a Jetson: JetPack, power mode, clocks."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def _power(system: System) -> Iterator[Finding]:
     """The mode in use, against the one without limits; everyone may read both files, ``nvpmodel -q`` wants more."""
     modes = dict(re.findall(r"<\s*POWER_MODEL ID=(\d+) NAME=(\S+)", system.read("/etc/nvpmodel.conf")))
     status = re.search(r"pmode:0*(\d+)", system.read("/var/lib/nvpmodel/status"))
-    told = re.search(r"NV Power Mode: \S+\s+(\d+)", system.run("nvpmodel", "-q"))
-    current: str | None = status[1] if status else told[1] if told else None
+    printed = re.search(r"NV Power Mode: \S+\s+(\d+)", system.run("nvpmodel", "-q"))
+    current: str | None = status[1] if status else printed[1] if printed else None
     best = max((number for number in modes if modes[number].startswith("MAXN")), key=lambda n: modes[n], default=None)
     if current is None:
         yield Finding("Power mode", "note", "unknown")

@@ -64,7 +64,7 @@ def _memory(system: System) -> Iterator[Finding]:
 
 
 def _cache(system: System) -> Iterator[Finding]:
-    from edgeirf.runtime.tensorrt.cache import cache_folder
+    from edgeirf.runtime.cache.folder import cache_folder
 
     try:
         folder = cache_folder(system.environment)
@@ -87,7 +87,7 @@ def _engines(system: System, folder: Path) -> Finding:
             above = above.parent
         if system.writable(above):
             return Finding(name, "ok", f"{folder}, empty")
-        return Finding(name, "warn", f"{folder} cannot be made", "export EDGEIRF_CACHE=$HOME/edgeirf")
+        return Finding(name, "warn", f"{folder} cannot be created", "export EDGEIRF_CACHE=$HOME/edgeirf")
     state = folder.stat()
     if state.st_uid != os.geteuid():
         return Finding(name, "warn", f"{folder} belongs to another user", "export EDGEIRF_CACHE=$HOME/edgeirf")

@@ -1,4 +1,4 @@
-"""Imports one library and says what it found: ``python -m edgeirf.runtime.doctor.probe tensorrt``, one line of JSON."""
+"""Imports one library and reports on it: ``python -m edgeirf.runtime.doctor.probe tensorrt``, one line of JSON."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def onnxruntime() -> dict[str, Any]:
 
 
 def tensorrt() -> dict[str, Any]:
-    """The TensorRT that the back end would take."""
+    """The TensorRT that edgeirf would use."""
     from edgeirf.runtime.tensorrt import library
 
     found = library.load()
@@ -52,7 +52,7 @@ def tensorrt() -> dict[str, Any]:
 
 def gpu() -> dict[str, Any]:
     """The GPU as pycuda opens it."""
-    from edgeirf.runtime.tensorrt.device import CudaDevice
+    from edgeirf.runtime.executors.cuda_device import CudaDevice
 
     device = CudaDevice()
     version = device.context.driver.get_driver_version()
@@ -74,7 +74,7 @@ PROBES: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def main(what: str) -> None:
-    """Prints the answer; whatever goes wrong is an answer too."""
+    """Prints the answer; an error is an answer too."""
     try:
         answer = PROBES[what]()
     except EdgeirfError as error:

@@ -27,7 +27,7 @@ class Finding:
         status: ``ok``; ``note``: absent and not needed here; ``warn``: works, but slower or less surely than it could;
             ``fail``: edgeirf cannot work.
         detail: what is there, or what is wrong, in one line.
-        fix: the one command that mends it, or None.
+        fix: the one command that installs or repairs it, or None.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Finding:
 
 @dataclass
 class System:
-    """This machine. Tests put a folder of made-up files and a table of made-up answers in its place.
+    """This machine. Tests replace it by a folder of files and a table of answers.
 
     Attributes:
         root: where absolute paths begin.
@@ -84,7 +84,7 @@ class System:
     def probe(self, what: str) -> dict[str, Any]:
         """What :mod:`edgeirf.runtime.doctor.probe` says of a library.
 
-        In a process of its own: a library that crashes when it is imported is a finding, not the end.
+        Runs in its own process, because a library may crash when it is imported.
         """
         if what not in self._answers:
             self._answers[what] = self._ask(what)

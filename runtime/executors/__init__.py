@@ -1,1 +1,1 @@
-"""The one seam that turns a frame into an inspection."""
+"""Executors: one class for each way to turn a frame into a result, and the choice between them."""

@@ -1,4 +1,4 @@
-"""Golden images: a few in the bundle, with the scores its FP32 graph gave them, so that a device can check itself."""
+"""Golden images: the bundle holds a few, with the scores of its FP32 graph, so that a device can check itself."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, BundleError
 from edgeirf.manifest import Model
-from edgeirf.runtime.executors.chain import HostChain
-from edgeirf.runtime.executors.select import Backend
+from edgeirf.runtime.executors.base import Network
+from edgeirf.runtime.executors.cpu import CpuExecutor
 from edgeirf.settings import Preprocess, Scoring
 
 TOLERANCE = 1e-2
 """Allowed error where the model's report states none."""
 
 
-def check(bundle: Bundle, model: Model, backend: Backend) -> float:
-    """Scores the golden images with ``backend`` and compares.
+def check(bundle: Bundle, model: Model, network: Network) -> float:
+    """Scores the golden images with ``network`` and compares.
 
     Returns:
         the error; see :func:`error`.
@@ -30,7 +30,7 @@ def check(bundle: Bundle, model: Model, backend: Backend) -> float:
         BundleError: the bundle has no usable golden images.
     """
     try:
-        found = error(bundle.golden, bundle.manifest.preprocess, model.scoring, backend)
+        found = error(bundle.golden, bundle.manifest.preprocess, model.scoring, network)
     except (ValueError, TypeError) as problem:
         raise BundleError(f"{bundle.path}: golden.npz is unusable ({problem}): export it again") from None
     allowed = tolerance(model)
@@ -39,20 +39,20 @@ def check(bundle: Bundle, model: Model, backend: Backend) -> float:
     return found
 
 
-def error(golden: Mapping[str, NDArray[Any]], settings: Preprocess, scoring: Scoring, backend: Backend) -> float:
-    """Largest difference between the scores ``backend`` gives and the golden ones, as a share of the largest of these.
+def error(golden: Mapping[str, NDArray[Any]], settings: Preprocess, scoring: Scoring, network: Network) -> float:
+    """Largest difference between the scores ``network`` gives and the golden ones, as a share of the largest of these.
 
     Args:
         golden: ``images`` ``(n, T, height, width, 3)`` and ``scores`` ``(n,)``.
         settings: of the bundle.
         scoring: of the graph.
-        backend: what to check.
+        network: what to check.
     """
     images, expected = golden["images"], golden["scores"].astype(np.float64)
     if not len(expected) or len(images) != len(expected):
         raise ValueError(f"{len(images)} images and {len(expected)} scores")
-    chain = HostChain(backend, settings, scoring)
-    scores = np.array([chain.score_prepared(image).score for image in images])
+    executor = CpuExecutor(network, settings, scoring)
+    scores = np.array([executor.score_pixels(image).score for image in images])
     return float(np.max(np.abs(scores - expected)) / max(float(np.max(np.abs(expected))), 1e-12))
 
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime: the back end that is always there, on the CPU; on CUDA with ``onnxruntime-gpu``."""
+"""ONNX Runtime runs the network: on every CPU, and on CUDA with ``onnxruntime-gpu``."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from edgeirf.errors import BackendError
 from edgeirf.runtime.executors.cores import default_threads
 
-_open: weakref.WeakSet[OnnxRuntimeBackend] = weakref.WeakSet()
+_open: weakref.WeakSet[OnnxRuntimeNetwork] = weakref.WeakSet()
 onnxruntime.disable_telemetry_events()  # for a program that has imported it before edgeirf could set the variable
 
 
-class OnnxRuntimeBackend:
-    """One ONNX Runtime session.
+class OnnxRuntimeNetwork:
+    """One ONNX Runtime session. Implements :class:`edgeirf.runtime.executors.base.Network`.
 
     Args:
         graph: the ONNX file's bytes.
         threads: intra-op threads; None takes ``EDGEIRF_THREADS`` or the cores this process may use.
         provider: ``CPUExecutionProvider`` or ``CUDAExecutionProvider``.
-        fuse_int8: False computes quantise and dequantise steps as they are written, in float: for graphs laid out for
-            other libraries, which is quicker than what fusing makes of them.
+        fuse_int8: False computes quantise and dequantise steps in float, as the graph has them: faster for graphs that
+            are laid out for other libraries.
 
     Raises:
         BackendError: ONNX Runtime refuses the graph, or has no such provider.
@@ -48,8 +48,7 @@ class OnnxRuntimeBackend:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or default_threads()
         options.inter_op_num_threads = 1
-        # Spinning threads fight with the camera and whatever else the line computer does: measured 2.5x slower on a
-        # busy machine.
+        # Spinning threads take the cores from the camera and other programs: measured 2.5x slower on a busy machine.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not fuse_int8:
             options.add_session_config_entry("session.disable_quant_qdq", "1")
@@ -58,7 +57,7 @@ class OnnxRuntimeBackend:
             self.session = onnxruntime.InferenceSession(graph, options, providers=[provider])
         except Exception as error:  # ONNX Runtime raises a class of its own for each status
             raise BackendError(f"ONNX Runtime refuses the graph: {_first_line(error)}") from None
-        if self.session.get_providers()[0] != provider:  # it falls back to the CPU without a word
+        if self.session.get_providers()[0] != provider:  # ONNX Runtime falls back to the CPU and reports no error
             raise BackendError(f"ONNX Runtime could not start its {provider}: run `edgeirf doctor`")
         self._process = os.getpid()
         _open.add(self)
@@ -66,7 +65,7 @@ class OnnxRuntimeBackend:
         self._output = self.session.get_outputs()[0].name
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See :class:`edgeirf.runtime.executors.select.Backend`."""
+        """See :class:`edgeirf.runtime.executors.base.Network`."""
         if os.getpid() != self._process:  # the session's threads stayed in the parent: the call would never return
             raise BackendError("the model was loaded before this process was forked: load the model in the child")
         if self.session is None:
@@ -78,7 +77,7 @@ class OnnxRuntimeBackend:
         return field
 
     def close(self) -> None:
-        """See :class:`edgeirf.runtime.executors.select.Backend`."""
+        """See :class:`edgeirf.runtime.executors.base.Network`."""
         _open.discard(self)
         if os.getpid() == self._process:
             self.session = None
@@ -86,8 +85,8 @@ class OnnxRuntimeBackend:
 
 def _leak_inherited() -> None:
     """In a forked child: ending a session would wait for threads that stayed in the parent, so none is ever ended."""
-    for backend in list(_open):
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(backend.session))
+    for network in list(_open):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(network.session))
 
 
 os.register_at_fork(after_in_child=_leak_inherited)

@@ -1,24 +1,36 @@
-"""What can run the network: one small class per library behind one seam."""
+"""Device and graph for a bundle: the only code that chooses them. ``edgeirf doctor`` and ``bench`` ask it why.
+
+The libraries are imported when they are needed: ``edgeirf doctor`` must work where one of them does not load.
+"""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from edgeirf.bundle import Bundle
-from edgeirf.errors import BackendError, UsageError
+from edgeirf.conformal import Limits
+from edgeirf.errors import BackendError, EdgeirfError, UsageError
 from edgeirf.manifest import Model
+from edgeirf.runtime.tensorrt.progress import Progress
 
 if TYPE_CHECKING:
-    from edgeirf.runtime.tensorrt.progress import Progress
+    from edgeirf.runtime.executors.base import Executor, Network
 
-DEVICES = ("auto", "cpu", "cuda", "tensorrt")
-"""``cpu`` and ``cuda`` are ONNX Runtime's; ``auto`` is TensorRT where it works, else ``cpu``."""
+DEVICES = ("auto", "cpu", "openvino", "cuda", "tensorrt")
+"""``cpu``, ``cuda``: ONNX Runtime. ``openvino``: the CPU too. ``auto``: TensorRT where it works, else ``cpu``."""
+ALL = "all"
+"""For :func:`explain`: every device."""
+_ORDER = {
+    "auto": ("tensorrt", "cpu"),
+    ALL: ("cpu", "openvino", "cuda", "tensorrt"),
+    **{device: (device,) for device in DEVICES[1:]},
+}
+_FAMILY = {"cpu": "onnxruntime", "openvino": "onnxruntime", "cuda": "cuda", "tensorrt": "tensorrt"}
+_PROVIDER = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _FASTEST_FIRST = {
     "tensorrt": ("int8", "fp16", "fp32"),
     "onnxruntime": ("int8", "fp32", "fp16"),
@@ -29,46 +41,158 @@ _GPU_NODES = ("/dev/nvidiactl", "/dev/nvmap", "/dev/nvhost-ctrl-gpu", "/dev/dxg"
 log = logging.getLogger("edgeirf")
 
 
-class Backend(Protocol):
-    """Runs one graph of a bundle.
+@dataclass(frozen=True)
+class Request:
+    """What the caller of :func:`open_executor` wants.
 
     Attributes:
-        name: ``onnxruntime``, ``tensorrt``, ...
+        product: whose calibration decides.
+        false_reject_rate: share of good parts that may be rejected.
+        device: one of :data:`DEVICES`.
+        precision: ``fp32``, ``fp16``, ``int8`` or a graph's key; None takes the fastest that passed its gate.
+        threads: of ONNX Runtime; None takes ``EDGEIRF_THREADS``, else the cores this process may use.
+        keep_warm: let a GPU repeat the last frame while it waits.
+        threshold: reject image scores above this, in place of the threshold that the rate gives.
     """
 
-    name: str
+    product: str
+    false_reject_rate: float
+    device: str = "auto"
+    precision: str | None = None
+    threads: int | None = None
+    keep_warm: bool = False
+    threshold: float | None = None
 
-    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``(T, 3, H, W)`` float32 input to the whitened field ``(T, C, h, w)`` float32.
-
-        Raises:
-            BackendError: the library or the device failed.
-        """
-        ...
-
-    def close(self) -> None:
-        """Frees the device; the back end cannot be used again."""
-        ...
+    def limits(self, model: Model) -> Limits:
+        """What scores of the graph are compared with."""
+        limits = model.calibration[self.product].limits(self.false_reject_rate)
+        return limits if self.threshold is None else replace(limits, threshold=self.threshold)
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A graph of a bundle, loaded.
+class Selection:
+    """The device and the graph that were chosen, and the executor that runs the graph.
 
     Attributes:
-        key, model: which graph; its calibration goes with it.
-        backend: what runs it.
+        device: ``cpu``, ``cuda`` or ``tensorrt``.
+        key, model: the graph; its calibration belongs to it.
+        executor: ready to inspect.
     """
 
+    device: str
     key: str
     model: Model
-    backend: Backend
+    executor: Executor
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A device, with a graph where there is a bundle, and why it is taken or not.
+
+    Attributes:
+        device: ``cpu``, ``cuda`` or ``tensorrt``.
+        graph: key of the graph; empty without a bundle.
+        precision: of the graph.
+        runs: the device works on this machine and can run the graph, also where the gate refused the graph.
+        taken: :func:`open_executor` tries this one first.
+        reason: why it is taken or not, one line.
+    """
+
+    device: str
+    graph: str
+    precision: str
+    runs: bool
+    taken: bool
+    reason: str
+
+
+class Support(NamedTuple):
+    """Whether a device works on a machine, and with what or why not."""
+
+    works: bool
+    reason: str
+
+
+class Machine(Protocol):
+    """Where a bundle is to run; ``edgeirf doctor`` has its own, which survives libraries that crash."""
+
+    def support(self, device: str) -> Support:
+        """Looks for the libraries and the hardware of ``cpu``, ``cuda`` or ``tensorrt``."""
+        ...
+
+
+class ThisMachine:
+    """The machine of this process."""
+
+    def support(self, device: str) -> Support:
+        """See :class:`Machine`."""
+        if device == "tensorrt":
+            return self._tensorrt()
+        if device == "openvino":
+            from edgeirf.runtime.executors.openvino import load
+
+            try:
+                return Support(True, f"OpenVINO {load().__version__}")
+            except BackendError as error:
+                return Support(False, str(error))
+        import onnxruntime
+
+        if _PROVIDER[device] not in onnxruntime.get_available_providers():
+            return Support(False, "this ONNX Runtime has no CUDA: pip install onnxruntime-gpu")
+        return Support(True, f"ONNX Runtime {onnxruntime.__version__}")
+
+    def _tensorrt(self) -> Support:
+        from edgeirf.runtime.cuda import context
+        from edgeirf.runtime.tensorrt import library
+
+        try:
+            label = library.load().label
+            context.load_driver()
+        except BackendError as error:
+            return Support(False, str(error))
+        return Support(True, label)
+
+
+def explain(
+    bundle: Bundle | None = None,
+    device: str = "auto",
+    precision: str | None = None,
+    machine: Machine | None = None,
+) -> tuple[Candidate, ...]:
+    """Every device and graph that may run a bundle, best first, with the reason why it is taken or not.
+
+    An engine is neither built nor tested here: :func:`open_executor` falls back to the next candidate when an engine's
+    scores differ from the golden ones.
+
+    Args:
+        bundle: None explains the devices alone.
+        device: one of :data:`DEVICES`, or :data:`ALL`.
+        precision: only graphs of this precision or with this key; None for all.
+        machine: where; None for this one.
+
+    Raises:
+        UsageError: an unknown device.
+    """
+    machine, found = machine or ThisMachine(), []
+    best = ""
+    for name in _ORDER[ALL] if device == ALL else _devices(device):
+        support = machine.support(name)
+        for key, model in _ranked(bundle, _FAMILY[name], precision) if bundle else [("", None)]:
+            refused = model.refused if model is not None and precision is None else None
+            good = support.works and refused is None
+            reason = support.reason if not support.works else refused or (f"after {best}" if best else support.reason)
+            found.append(
+                Candidate(name, key, model.precision if model else "", support.works, good and not best, reason)
+            )
+            best = best or (f"{name} {key}".strip() if good else "")
+    return tuple(found)
 
 
 def candidates(bundle: Bundle, family: str, precision: str | None) -> list[tuple[str, Model]]:
-    """The graphs a family of back ends may run, fastest first: the one asked for, else all that passed their gate.
+    """The graphs that a family of libraries may run, fastest first: the one asked for, else all that passed their gate.
 
     Args:
+        bundle: holds the graphs.
         family: ``tensorrt``, ``onnxruntime``, or ``cuda`` for ONNX Runtime on CUDA.
         precision: ``fp32``, ``fp16``, ``int8`` or a graph's key; None for all that passed.
 
@@ -76,20 +200,16 @@ def candidates(bundle: Bundle, family: str, precision: str | None) -> list[tuple
         UsageError: the bundle has no such precision.
         BackendError: the bundle holds no graph for the family.
     """
-    order = _FASTEST_FIRST[family].index
-    layouts = ("any", "tensorrt" if family == "tensorrt" else "onnxruntime")
-    models = {key: model for key, model in bundle.manifest.models.items() if model.family in layouts}
+    found = _ranked(bundle, family, precision)
     if precision is not None:
-        for key, model in models.items():
-            if precision in (key, model.precision):
-                return [(key, model)]
-        raise UsageError(
-            f"{bundle.path} has no {precision} for {family}, only {', '.join(models)}: export it with --precision"
-        )
-    passed = sorted((order(model.precision), key) for key, model in models.items() if model.refused is None)
+        if not found:
+            keys = ", ".join(key for key, _ in _ranked(bundle, family, None))
+            raise UsageError(f"{bundle.path} has no {precision} for {family}, only {keys}: export it with --precision")
+        return found[:1]
+    passed = [(key, model) for key, model in found if model.refused is None]
     if not passed:
         raise BackendError(f"{bundle.path} holds no graph that {family} may run")
-    return [(key, models[key]) for _, key in passed]
+    return passed
 
 
 def choose_model(bundle: Bundle, family: str, precision: str | None) -> tuple[str, Model]:
@@ -97,54 +217,66 @@ def choose_model(bundle: Bundle, family: str, precision: str | None) -> tuple[st
     return candidates(bundle, family, precision)[0]
 
 
-def open_model(
-    bundle: Bundle,
-    device: str = "auto",
-    precision: str | None = None,
-    threads: int | None = None,
-    progress: Progress | None = None,
-) -> Opened:
-    """Loads the graph of the bundle that suits ``device`` best, or the precision asked for.
+def open_executor(bundle: Bundle, request: Request, progress: Progress | None = None) -> Selection:
+    """Opens the best device and graph for the request; with ``auto``, the CPU where TensorRT does not work.
 
     Args:
-        device: one of :data:`DEVICES`.
-        precision: ``fp32``, ``fp16``, ``int8`` or a graph's key; None takes the fastest that passed its gate.
-        threads: of ONNX Runtime; None takes ``EDGEIRF_THREADS``, else the cores this process may use.
-        progress: told how far the build of a TensorRT engine is.
+        bundle: holds the graphs.
+        request: what is wanted.
+        progress: called with the progress of the build of a TensorRT engine.
 
     Raises:
         UsageError: an unknown device or precision.
         BackendError: the library is missing, refuses the graph, or does not give the golden scores again.
         BundleError: the bundle has no usable golden images.
     """
-    if device not in DEVICES:
-        raise UsageError(f"unknown device {device!r}: choose one of {', '.join(DEVICES)}")
-    if device in ("auto", "tensorrt"):
-        from edgeirf.runtime.executors.tensorrt import open_tensorrt
-
+    *first, last = _devices(request.device)
+    for device in first:
         try:
-            return open_tensorrt(bundle, precision, progress)
+            return _open(bundle, device, request, progress)
         except (BackendError, UsageError) as error:
-            if device == "tensorrt":
-                raise
-            # Without a GPU the CPU is no surprise; with one, the user wants to know why it idles.
+            # Without a GPU the CPU is no surprise; with a GPU, the user wants to know why it is idle.
             log.log(logging.WARNING if gpu_present() else logging.DEBUG, "TensorRT is not used: %s", error)
-    return _open_onnxruntime(bundle, device, precision, threads)
+    return _open(bundle, last, request, progress)
 
 
-def _open_onnxruntime(bundle: Bundle, device: str, precision: str | None, threads: int | None) -> Opened:
+def gpu_present(root: Path = Path("/")) -> bool:
+    """Whether the kernel shows an NVIDIA GPU, working or not: desktop, Jetson or WSL."""
+    return any((root / node.lstrip("/")).exists() for node in _GPU_NODES)
+
+
+def _open(bundle: Bundle, device: str, request: Request, progress: Progress | None) -> Selection:
+    graphs = candidates(bundle, _FAMILY[device], request.precision)
+    if device == "tensorrt":
+        return _open_tensorrt(bundle, graphs, request, progress)
+    from edgeirf.runtime.executors.cpu import CpuExecutor
+
+    network: Network
+    if device == "openvino":
+        from edgeirf.runtime.executors.openvino import load_graph
+
+        loaded = load_graph(bundle, graphs, request.threads)
+        key, model, network = loaded.key, loaded.model, loaded.network
+    else:
+        key, model, network = _load_onnxruntime(bundle, device, graphs, request.threads)
+    executor = CpuExecutor(network, bundle.manifest.preprocess, model.scoring, request.limits(model))
+    return Selection(device, key, model, executor)
+
+
+def _load_onnxruntime(
+    bundle: Bundle, device: str, graphs: Sequence[tuple[str, Model]], threads: int | None
+) -> tuple[str, Model, Network]:
     """The fastest graph that gives the golden scores again on this processor; a precision asked for is not replaced."""
     from edgeirf.runtime.executors import golden
-    from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+    from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 
-    place, provider = ("CUDA", "CUDAExecutionProvider") if device == "cuda" else ("the CPU", "CPUExecutionProvider")
-    models = candidates(bundle, "cuda" if device == "cuda" else "onnxruntime", precision)
-    for (key, model), (spare, _) in zip(models, [*models[1:], ("", None)], strict=True):
-        backend = OnnxRuntimeBackend(bundle.member(model.file), threads=threads, provider=provider)
+    place = "CUDA" if device == "cuda" else "the CPU"
+    for (key, model), (spare, _) in zip(graphs, [*graphs[1:], ("", None)], strict=True):
+        network = OnnxRuntimeNetwork(bundle.member(model.file), threads=threads, provider=_PROVIDER[device])
         try:
-            golden.check(bundle, model, backend)
+            golden.check(bundle, model, network)
         except BaseException as error:
-            backend.close()
+            network.close()
             reason = f"{key} on {place}: {error}"
             if not isinstance(error, BackendError):
                 raise
@@ -152,10 +284,45 @@ def _open_onnxruntime(bundle: Bundle, device: str, precision: str | None, thread
                 raise BackendError(reason) from None
             log.warning("%s; falling back to %s", reason, spare)
         else:
-            return Opened(key, model, backend)
+            return key, model, network
     raise AssertionError("candidates() gives at least one")
 
 
-def gpu_present(root: Path = Path("/")) -> bool:
-    """Whether the kernel shows an NVIDIA GPU, working or not: desktop, Jetson or WSL."""
-    return any((root / node.lstrip("/")).exists() for node in _GPU_NODES)
+def _open_tensorrt(
+    bundle: Bundle, graphs: Sequence[tuple[str, Model]], request: Request, progress: Progress | None
+) -> Selection:
+    """The whole frame on the GPU; pre-processing and scoring on the CPU where the GPU's own kernels do not work."""
+    from edgeirf.runtime.executors import tensorrt
+    from edgeirf.runtime.executors.cpu import CpuExecutor
+    from edgeirf.runtime.executors.gpu import keep_warm
+    from edgeirf.runtime.executors.gpu.executor import GpuExecutor
+
+    loaded = tensorrt.load_graph(bundle, graphs, progress)
+    network, model, settings = loaded.network, loaded.model, bundle.manifest.preprocess
+    warm, limits = keep_warm.INTERVAL_S if request.keep_warm else None, request.limits(model)
+    executor: Executor
+    try:
+        executor = GpuExecutor(network.engine, settings, model.scoring, limits, release=network.close, keep_warm_s=warm)
+    except EdgeirfError as error:
+        log.warning("pre-processing and scoring stay on the CPU: %s", error)
+        executor = CpuExecutor(network, settings, model.scoring, limits)
+    return Selection("tensorrt", loaded.key, model, executor)
+
+
+def _devices(device: str) -> tuple[str, ...]:
+    if device not in DEVICES:
+        raise UsageError(f"unknown device {device!r}: choose one of {', '.join(DEVICES)}")
+    return _ORDER[device]
+
+
+def _ranked(bundle: Bundle, family: str, precision: str | None) -> list[tuple[str, Model]]:
+    """The family's graphs of a precision or key, best first: its key, those that passed, the others."""
+    layouts, order = ("any", "tensorrt" if family == "tensorrt" else "onnxruntime"), _FASTEST_FIRST[family].index
+    wanted = [
+        (key, model)
+        for key, model in bundle.manifest.models.items()
+        if model.family in layouts and precision in (None, key, model.precision)
+    ]
+    return sorted(
+        wanted, key=lambda one: (one[0] != precision, one[1].refused is not None, order(one[1].precision), one[0])
+    )

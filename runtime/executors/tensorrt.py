@@ -1,11 +1,13 @@
-"""TensorRT on the GPU at hand: engines are built on first use, kept, and checked against the golden images.
+"""TensorRT runs the network: engines are built at the first use, kept, and tested with the golden images.
 
-Not verified on a GPU: the tests run all of it against stand-ins of TensorRT and the driver.
+Not verified on a GPU: the tests run all of it on stand-ins of TensorRT and the driver.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +16,10 @@ from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError
 from edgeirf.manifest import Model
 from edgeirf.runtime.executors import golden
-from edgeirf.runtime.executors.select import Opened, candidates
+from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.tensorrt import library as tensorrt_library
 from edgeirf.runtime.tensorrt.cache import EngineCache
-from edgeirf.runtime.tensorrt.device import CudaDevice, Device
+from edgeirf.runtime.tensorrt.device import Device
 from edgeirf.runtime.tensorrt.engine import TensorRTEngine
 from edgeirf.runtime.tensorrt.progress import Progress
 from edgeirf.runtime.tensorrt.provide import EngineProvider
@@ -25,11 +27,13 @@ from edgeirf.runtime.tensorrt.provide import EngineProvider
 log = logging.getLogger("edgeirf")
 
 
-class TensorRTBackend:
-    """Host to host over one engine: copies in, runs, copies out, all on one stream; every buffer is allocated once.
+class TensorRTNetwork:
+    """One engine, host to host: copies in, runs, copies out on one stream; every buffer is allocated once.
+
+    Implements :class:`edgeirf.runtime.executors.base.Network`.
 
     Attributes:
-        engine, device: for a chain that keeps its data on the GPU and binds addresses of its own.
+        engine, device: for an executor that keeps its data on the GPU and binds its own addresses.
     """
 
     name = "tensorrt"
@@ -44,20 +48,20 @@ class TensorRTBackend:
             self._output = device.allocate(self._host_out.nbytes)
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See :class:`edgeirf.runtime.executors.select.Backend`."""
+        """See :class:`edgeirf.runtime.executors.base.Network`."""
         if batch.shape != self.engine.input_shape:
             raise BackendError(f"the engine takes {self.engine.input_shape}, not {batch.shape}")
         with self.device.active():
             np.copyto(self._host_in, batch)
             self.device.upload(self._input, self._host_in)
-            self.engine.bind(self._input, self._output)  # a chain on the GPU may have bound others meanwhile
+            self.engine.bind(self._input, self._output)  # an executor on the GPU may have bound other addresses
             self.engine.enqueue(self.device.stream)
             self.device.download(self._host_out, self._output)
             self.device.synchronise()
         return self._host_out.copy()
 
     def close(self) -> None:
-        """See :class:`edgeirf.runtime.executors.select.Backend`."""
+        """See :class:`edgeirf.runtime.executors.base.Network`."""
         try:
             with self.device.active():
                 self.engine.close()
@@ -65,52 +69,63 @@ class TensorRTBackend:
             self.device.close()
 
 
-def open_tensorrt(bundle: Bundle, precision: str | None, progress: Progress | None = None) -> Opened:
-    """Opens the fastest graph of the bundle that this GPU computes rightly.
+@dataclass(frozen=True)
+class LoadedGraph:
+    """A graph of a bundle whose engine is loaded: its key, its calibration, and the network that runs it."""
 
-    Each engine is built or taken from the cache, then the golden images are scored with it. When they disagree, or
-    TensorRT cannot build the graph, the next safer precision takes over, which is said in one line; one that was
-    asked for by name is not replaced.
+    key: str
+    model: Model
+    network: TensorRTNetwork
+
+
+def load_graph(bundle: Bundle, graphs: Sequence[tuple[str, Model]], progress: Progress | None = None) -> LoadedGraph:
+    """Loads the first of the graphs that this GPU computes correctly.
+
+    Each engine is built or taken from the cache, then the golden images are scored with it. When the scores differ, or
+    TensorRT cannot build the graph, the next graph is tried, and one line says so.
+
+    Args:
+        bundle: holds the graphs.
+        graphs: key and model of each, in the order of preference.
+        progress: called with the progress of a build.
 
     Raises:
-        UsageError: the bundle has no such precision for TensorRT.
-        BackendError: TensorRT, pycuda or the GPU is missing, or no precision passed.
+        BackendError: TensorRT, pycuda or the GPU is missing, or no graph passed.
     """
-    models = candidates(bundle, "tensorrt", precision)
     device = CudaDevice()
     try:
-        return open_on(EngineProvider(tensorrt_library.load(), device, EngineCache()), bundle, models, progress)
+        return load_on(EngineProvider(tensorrt_library.load(), device, EngineCache()), bundle, graphs, progress)
     except BaseException:
         device.close()
         raise
 
 
-def open_on(
-    provider: EngineProvider, bundle: Bundle, models: list[tuple[str, Model]], progress: Progress | None = None
-) -> Opened:
-    """:func:`open_tensorrt` with given engines, and the graphs to try, fastest first."""
+def load_on(
+    provider: EngineProvider, bundle: Bundle, graphs: Sequence[tuple[str, Model]], progress: Progress | None = None
+) -> LoadedGraph:
+    """:func:`load_graph` with engines of a given provider."""
     reason = ""
-    for index, (key, model) in enumerate(models):
+    for index, (key, model) in enumerate(graphs):
         try:
-            return Opened(key, model, _open_model(provider, bundle, key, model, progress))
+            return LoadedGraph(key, model, _load(provider, bundle, key, model, progress))
         except BackendError as error:
             reason = f"{key} on {provider.place}: {error}"
-            if index + 1 < len(models):
-                log.warning("%s; falling back to %s", reason, models[index + 1][0])
+            if index + 1 < len(graphs):
+                log.warning("%s; falling back to %s", reason, graphs[index + 1][0])
     raise BackendError(reason)
 
 
-def _open_model(
+def _load(
     provider: EngineProvider, bundle: Bundle, key: str, model: Model, progress: Progress | None
-) -> TensorRTBackend:
+) -> TensorRTNetwork:
     engine = provider.engine(bundle, key, model, progress)
     try:
-        backend = TensorRTBackend(engine, provider.device)
-        error = golden.check(bundle, model, backend)
+        network = TensorRTNetwork(engine, provider.device)
+        error = golden.check(bundle, model, network)
     except BackendError:
         with provider.device.active():
             engine.close()
         raise
     provider.keep_kernels(bundle, key, model, engine)
     log.info("%s: %s on %s, golden images within %.1e", bundle.label, key, provider.place, error)
-    return backend
+    return network

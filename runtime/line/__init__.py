@@ -1,1 +1,1 @@
-"""The line: frames through the detector to the sinks."""
+"""The line: source to detector to sinks, its statistics and its status."""

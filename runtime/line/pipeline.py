@@ -2,108 +2,46 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from itertools import islice
-from time import perf_counter
 from typing import Protocol
 
 from edgeirf.errors import EdgeirfError, FrameError, SourceError
-from edgeirf.runtime.imaging.pixel_format import Pixels
+from edgeirf.runtime.inspection import Inspection
 from edgeirf.runtime.line.stats import Stats
-from edgeirf.runtime.sinks.sink import Sink
+from edgeirf.runtime.sinks import Need, Record, Sink
 from edgeirf.runtime.sources.frame import Frame, Source
-from edgeirf.settings import PixelFormat
-from edgeirf.verdict import Verdict
 
 
 class Inspector(Protocol):
-    """What the pipeline asks of a detector; :class:`edgeirf.Detector` is one."""
+    """What the pipeline asks of a detector; :class:`edgeirf.Detector` is one. The frames in flight are its queue."""
 
     @property
     def depth(self) -> int:
         """How many frames may be in flight."""
         ...
 
-    def submit(
-        self,
-        frame: Pixels,
-        *,
-        pixel_format: PixelFormat | None,
-        frame_id: int | str | None,
-        source: str | None,
-        captured_at: float | None,
-    ) -> None:
-        """Starts on a frame."""
-        ...
-
-    def result(self) -> Verdict:
-        """The verdict on the frame that was submitted first."""
-        ...
-
-    def failed(
-        self, error: str, *, frame_id: int | str | None, source: str | None, captured_at: float | None
-    ) -> Verdict:
-        """The verdict on a frame that could not be read."""
-        ...
-
-
-class Line:
-    """Frames whose verdicts are due, in order.
-
-    Args:
-        detector: gives the verdicts.
-    """
-
-    def __init__(self, detector: Inspector) -> None:
-        self._detector = detector
-        self._due: deque[tuple[Frame, str | None]] = deque()
-
-    def __len__(self) -> int:
-        return len(self._due)
-
     @property
-    def full(self) -> bool:
-        """Whether a verdict must be given before the next frame is taken."""
-        return len(self._due) >= self._detector.depth
+    def in_flight(self) -> int:
+        """How many verdicts are due."""
+        ...
 
-    def take(self, frame: Frame) -> None:
-        """Starts on a frame; one that cannot be inspected becomes a reject when its turn comes.
+    def submit(self, frame: Frame) -> None:
+        """Starts the inspection of a frame."""
+        ...
 
-        Raises:
-            BackendError: the library or device failed; :meth:`give_up` then rejects the frames that are due.
-        """
-        error = None if frame.image is not None else frame.error or "no image"
-        self._due.append((frame, error))
-        if frame.image is None:
-            return
-        about = {"frame_id": frame.frame_id, "source": frame.source, "captured_at": frame.captured_at}
-        try:
-            self._detector.submit(frame.image, pixel_format=frame.pixel_format, **about)  # type: ignore[arg-type]
-        except FrameError as refused:
-            self._due[-1] = (frame, str(refused))
+    def refuse(self, frame: Frame, error: str) -> None:
+        """Queues a frame that cannot be inspected."""
+        ...
 
-    def give(self) -> tuple[Frame, Verdict]:
-        """The oldest frame and its verdict, with ``camera_to_verdict`` among its latencies.
+    def result(self) -> Inspection:
+        """The inspection of the oldest frame."""
+        ...
 
-        Raises:
-            BackendError: as :meth:`take`.
-        """
-        frame, error = self._due[0]
-        if error is not None:
-            return self.give_up(error)
-        verdict = self._detector.result()
-        self._due.popleft()
-        total = (perf_counter() - frame.clock) * 1e3
-        return frame, replace(verdict, latency_ms={**verdict.latency_ms, "camera_to_verdict": total})
-
-    def give_up(self, error: str) -> tuple[Frame, Verdict]:
-        """The oldest frame, rejected: nobody will inspect it any more."""
-        frame, own = self._due.popleft()
-        about = {"frame_id": frame.frame_id, "source": frame.source, "captured_at": frame.captured_at}
-        return frame, self._detector.failed(own or error, **about)  # type: ignore[arg-type]
+    def give_up(self, error: str) -> Sequence[Inspection]:
+        """Rejects every frame in flight."""
+        ...
 
 
 def run_pipeline(
@@ -113,12 +51,12 @@ def run_pipeline(
     stats: Stats,
     max_frames: int | None = None,
 ) -> EdgeirfError | None:
-    """Inspects every frame of the source and hands each verdict to every sink, in order.
+    """Inspects every frame of the source and hands each verdict to every sink that wants it, in order.
 
-    A frame that cannot be read or inspected gets a verdict that rejects it, and the next one follows. When the next
-    frame is at hand before a verdict is, and the detector has room for it, it is started on meanwhile. When the back
-    end or a sink fails, the frames that were taken are rejected and the run ends. Whatever happens, the sinks finish
-    what they have taken and the source is closed.
+    A frame that cannot be read or inspected is rejected, and the next one follows. When the next frame is in memory
+    before a verdict is due, and the detector has room for it, its inspection starts meanwhile. When the device or a
+    sink fails, the frames in flight are rejected and the run ends. In every case the sinks finish what they have taken
+    and the source is closed.
 
     Args:
         source: ends by itself, or by :meth:`Source.stop`.
@@ -128,7 +66,7 @@ def run_pipeline(
         max_frames: None for all.
 
     Returns:
-        What ended the run early (a camera that is gone, a full disk, a back end that failed), None when nothing did.
+        What ended the run early (a camera that is gone, a full disk, a device that failed), None when nothing did.
     """
     problem: EdgeirfError | None = None
     try:
@@ -136,55 +74,83 @@ def run_pipeline(
             for sink in sinks:
                 stack.callback(sink.close)
             stack.callback(source.close)  # first, so that a camera drops nothing while the sinks finish
-            problem = _run(source, Line(detector), sinks, stats, max_frames)
+            problem = _run(source, detector, _Outlet(sinks, stats), max_frames)
     except EdgeirfError as error:  # a sink could not finish
         problem = problem or error
     return problem
 
 
-def _run(
-    source: Source, line: Line, sinks: Sequence[Sink], stats: Stats, max_frames: int | None
-) -> EdgeirfError | None:
+def _run(source: Source, detector: Inspector, outlet: _Outlet, max_frames: int | None) -> EdgeirfError | None:
     problem: EdgeirfError | None = None
-    outlet = _Outlet(sinks, stats)
     try:
         try:
             for frame in islice(source, max_frames):
-                line.take(frame)
-                while line and (line.full or not source.waiting):
-                    outlet.write(*line.give())
+                _take(detector, frame)
+                while detector.in_flight and (detector.in_flight >= detector.depth or not source.waiting):
+                    outlet.write(detector.result())
         except SourceError as error:
             problem = error
-        while line:
-            outlet.write(*line.give())
+        while detector.in_flight:
+            outlet.write(detector.result())
     except EdgeirfError as error:
         problem = problem or error
-        while line:
-            with suppress(EdgeirfError):  # the first problem is the one to tell
-                outlet.write(*line.give_up(str(error)))
+        for rejected in detector.give_up(str(error)):
+            with suppress(EdgeirfError):  # the first problem is the one to report
+                outlet.write(rejected)
     return problem
 
 
+def _take(detector: Inspector, frame: Frame) -> None:
+    """Starts the inspection of a frame; one that cannot be inspected is rejected in turn."""
+    try:
+        detector.submit(frame)
+    except EdgeirfError as error:
+        detector.refuse(frame, str(error))
+        if not isinstance(error, FrameError):
+            raise
+
+
 class _Outlet:
-    """Hands verdicts to sinks; one that fails gets no more, and the others get all."""
+    """Hands records to sinks; a sink that fails gets no more, and the others get all."""
 
     def __init__(self, sinks: Sequence[Sink], stats: Stats) -> None:
         self._sinks = list(sinks)
         self._stats = stats
 
-    def write(self, frame: Frame, verdict: Verdict) -> None:
-        """Hands on one verdict.
+    def write(self, inspection: Inspection) -> None:
+        """Hands on one inspection.
 
         Raises:
-            EdgeirfError: a sink failed.
+            EdgeirfError: a sink failed, or a picture that a sink needs could not be made; every sink has the verdict.
         """
-        self._stats.add(verdict)
+        self._stats.add(inspection.verdict)
+        takers = [sink for sink in self._sinks if sink.wants(inspection.verdict)]
+        needs: set[Need] = {need for sink in takers for need in sink.needs}
         problem: EdgeirfError | None = None
-        for sink in tuple(self._sinks):
+        try:
+            record = make_record(inspection, needs)
+        except EdgeirfError as error:  # the device was lost after the verdict
+            problem, record = error, make_record(inspection, needs & {"frame"})
+        for sink in takers:
             try:
-                sink.write(frame, verdict)
+                sink.write(record)
             except EdgeirfError as error:
                 self._sinks.remove(sink)
                 problem = problem or error
         if problem is not None:
             raise problem
+
+
+def make_record(inspection: Inspection, needs: set[Need]) -> Record:
+    """The inspection as plain data, with what the sinks need.
+
+    Raises:
+        EdgeirfError: the map has expired, or the device failed.
+    """
+    frame, scored = inspection.frame, inspection.verdict.status == "ok"
+    return Record(
+        inspection.verdict,
+        frame if "frame" in needs else None,
+        inspection.map() if scored and "map" in needs else None,
+        inspection.overlay(frame.image) if scored and "overlay" in needs and frame.image is not None else None,
+    )

@@ -1,4 +1,4 @@
-"""What a line has done so far, in bounded memory."""
+"""Statistics of a line, in bounded memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from edgeirf.verdict import Verdict
 
 WINDOW = 4096
-"""Latencies kept, the newest ones: percentiles are theirs."""
+"""The newest latencies are kept, so many of them; percentiles are of these."""
 RECENT = 50
-"""Frames that the current rate is taken over."""
+"""The current rate is that of so many frames."""
 
 
 class Stats:

@@ -92,6 +92,34 @@ def roc_curve(false: NDArray[np.float64], true: NDArray[np.float64], at: tuple[f
     return _svg(330, 330, "ROC curve", body)
 
 
+def reject_curve(
+    amounts: Sequence[float], shares: Sequence[float], promised: float, tolerated: float, unit: str
+) -> str:
+    """Share of good parts rejected against the amount of a nuisance.
+
+    Amounts are spread evenly, so that small ones, each half of the next, do not fall together.
+
+    Args:
+        amounts: ascending, in ``unit``.
+        shares: 0 to 1, one for each amount.
+        promised: the share that the threshold promises, a dashed line.
+        tolerated: amounts up to this one are shaded; one of ``amounts``.
+    """
+    x, y = Axis(0, len(amounts) - 1, 58, 312), Axis(0, 1, 152, 14)
+    held = x(sum(amount <= tolerated for amount in amounts) - 1)
+    body = [
+        f'<rect class="held" x="{x.start:.1f}" y="{y.end}" width="{held - x.start:.1f}" height="{y.start - y.end}"/>'
+    ]
+    for tick in (0, 0.5, 1):
+        body += [_line(x.start, y(tick), x.end, y(tick), "grid"), _text(50, y(tick) + 5, f"{100 * tick:g} %", "end")]
+    body += [_text(x(at), 172, f"{amount:.2g}", "middle") for at, amount in enumerate(amounts)]
+    body.append(_line(x.start, y(promised), x.end, y(promised), "threshold"))
+    body.append(f'<polyline class="roc" points="{" ".join(f"{x(i):.1f},{y(v):.1f}" for i, v in enumerate(shares))}"/>')
+    body += [f'<circle class="at" cx="{x(i):.1f}" cy="{y(v):.1f}" r="4"/>' for i, v in enumerate(shares)]
+    body.append(_text(x.end, 190, unit, "end"))
+    return _svg(330, 194, "Share of good parts rejected", body)
+
+
 def _score_axis(values: NDArray[np.float64]) -> Axis:
     low, high = float(values.min()), float(values.max())
     log = low > 0 and high / low > LOG_FROM

@@ -1,56 +1,17 @@
-"""What people see of an inspected frame: its map and its heat map, made when asked for."""
+"""The anomaly map and the heat map of one frame, at the frame's size."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeirf.errors import FrameError
-from edgeirf.runtime.executors.chain import Inspected
-from edgeirf.runtime.imaging.pixel_format import Pixels, check_frame, frame_size, to_bgr
 from edgeirf.runtime.imaging.preprocess import inspected_area
-from edgeirf.runtime.render.overlay import Image, draw_regions, overlay, to_bgr8
-from edgeirf.settings import PixelFormat, Preprocess
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """Draws one frame.
-
-    Attributes:
-        inspected: what the chain said of it.
-        size: ``(height, width)`` of the frame.
-        pixel_format: of the frame; None for BGR or gray.
-        settings: of the bundle.
-        pixel_threshold: fixes the colours.
-    """
-
-    inspected: Inspected
-    size: tuple[int, int]
-    pixel_format: PixelFormat | None
-    settings: Preprocess
-    pixel_threshold: float
-
-    def map(self) -> NDArray[np.float32]:
-        """``(H, W)``: see :meth:`edgeirf.Verdict.map`."""
-        return frame_map(self.inspected.map(), self.size, self.settings)
-
-    def overlay(self, frame: Pixels) -> Image:
-        """``(H, W, 3)``: see :meth:`edgeirf.Verdict.overlay`."""
-        if frame_size(frame, check_frame(frame, self.pixel_format)) != self.size:
-            height, width = self.size
-            raise FrameError(f"the overlay is for the frame that was inspected, of {width}x{height} pixels")
-        picture = to_bgr8(to_bgr(frame, self.pixel_format))
-        heat = self.inspected.heat()
-        if heat is None:
-            return overlay(picture, self.map(), self.pixel_threshold, self.inspected.regions)
-        x, y, width, height = inspected_area(self.size, self.settings)
-        picture[y : y + height, x : x + width] = heat
-        draw_regions(picture, self.inspected.regions)
-        return picture
+from edgeirf.runtime.render.overlay import Image, draw_regions
+from edgeirf.settings import Preprocess
+from edgeirf.verdict import Region
 
 
 def frame_map(small: NDArray[np.float32], size: tuple[int, int], settings: Preprocess) -> NDArray[np.float32]:
@@ -59,3 +20,18 @@ def frame_map(small: NDArray[np.float32], size: tuple[int, int], settings: Prepr
     full = np.zeros(size, np.float32)
     full[y : y + height, x : x + width] = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
     return full
+
+
+def place_heat(picture: Image, heat: Image, settings: Preprocess, regions: Sequence[Region]) -> Image:
+    """Puts a heat map that was drawn on the device into the picture of its frame, in place, and outlines the regions.
+
+    Args:
+        picture: ``(H, W, 3)`` uint8 BGR.
+        heat: ``(h, w, 3)`` uint8 BGR, the inspected area.
+        settings: of the bundle.
+        regions: in frame pixels.
+    """
+    x, y, width, height = inspected_area(picture.shape, settings)
+    picture[y : y + height, x : x + width] = heat
+    draw_regions(picture, regions)
+    return picture

@@ -39,6 +39,7 @@ p { margin: 0 0 12px; max-width: 46em; }
 .alarm { color: var(--alarm); }
 .fine { color: var(--fine); }
 .plots { display: grid; grid-template-columns: minmax(0, 2.18fr) minmax(0, 1fr); gap: 14px; }
+.curves { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 14px; margin-top: 10px; }
 .plot { margin: 0; padding: 16px 18px 12px; }
 .plot svg { width: 100%; height: auto; display: block; margin-top: 6px; }
 figcaption { font-size: 0.9rem; }
@@ -48,6 +49,7 @@ th, td { text-align: right; padding: 8px 7px; border-bottom: 1px solid var(--lin
 th { color: var(--soft); font-weight: 500; font-size: 0.9rem; }
 tr:last-child td, tr:last-child th { border-bottom: 0; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
+th small { display: block; }
 td small { display: block; color: var(--soft); }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(440px, 1fr)); gap: 14px; margin-top: 10px; }
 .panel { padding: 12px; break-inside: avoid; margin: 0; }
@@ -67,6 +69,7 @@ svg .good { fill: var(--good); }
 svg .bad { fill: var(--bad); }
 svg text.good, svg text.bad { font-weight: 600; }
 svg .roc { fill: none; stroke: var(--good); stroke-width: 3; stroke-linejoin: round; }
+svg .held { fill: var(--good); opacity: 0.12; }
 svg .at { fill: var(--bad); stroke: var(--card); stroke-width: 2; }
 @media (max-width: 760px) { .plots, .panels { grid-template-columns: 1fr; } }
 @media print { body { background: #fff; } main { max-width: none; } }

@@ -1,5 +1,5 @@
-"""Where verdicts go."""
+"""Sinks remember: where verdicts and pictures are kept or shown."""
 
-from edgeirf.runtime.sinks.sink import Sink
+from edgeirf.runtime.sinks.sink import Need, Record, Sink
 
-__all__ = ["Sink"]
+__all__ = ["Need", "Record", "Sink"]

@@ -7,15 +7,14 @@ import sys
 from pathlib import Path
 
 from edgeirf.errors import EdgeirfError
-from edgeirf.runtime.sources.frame import Frame
-from edgeirf.verdict import Verdict
+from edgeirf.runtime.sinks.sink import Record, Sink
 
 
-class JsonLines:
-    """Writes one object a line, each flushed before the next frame, so that a reader sees it and no crash loses it.
+class JsonLines(Sink):
+    """Writes one JSON object a line and flushes it before the next frame, so that no crash loses a verdict.
 
     Args:
-        path: the file, which is replaced; ``-`` for standard output.
+        path: the file; an existing file is replaced; ``-`` is standard output.
 
     Raises:
         EdgeirfError: the file cannot be opened.
@@ -30,9 +29,9 @@ class JsonLines:
         except OSError as error:
             raise self._cannot(error) from None
 
-    def write(self, frame: Frame, verdict: Verdict) -> None:
+    def write(self, record: Record) -> None:
         """Writes and flushes one line."""
-        line = json.dumps(verdict.to_json(), allow_nan=False) + "\n"
+        line = json.dumps(record.verdict.to_json(), allow_nan=False) + "\n"
         try:
             self._file.write(line.encode())
             self._file.flush()

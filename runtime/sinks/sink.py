@@ -1,23 +1,61 @@
-"""What a sink is."""
+"""What a sink is, and what it is given."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeirf.runtime.render.overlay import Image
 from edgeirf.runtime.sources.frame import Frame
 from edgeirf.verdict import Verdict
 
+Need = Literal["frame", "map", "overlay"]
 
-class Sink(Protocol):
-    """Takes every verdict of a run, in order. What takes long is done on a thread of the sink's own."""
 
-    def write(self, frame: Frame, verdict: Verdict) -> None:
-        """Takes one verdict and its frame.
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One part, as plain data that may go to another thread or process.
+
+    Attributes:
+        verdict: the decision.
+        frame: the frame, where a sink needs it; without pixels when the source could not read it.
+        map: the anomaly map at the frame's size, ``(H, W)`` float32, where a sink needs it; None when the frame was not
+            scored.
+        overlay: the frame under its heat map, ``(H, W, 3)`` uint8 BGR, where a sink needs it; None when the frame was
+            not scored.
+    """
+
+    verdict: Verdict
+    frame: Frame | None = None
+    map: NDArray[np.float32] | None = None
+    overlay: Image | None = None
+
+
+class Sink(ABC):
+    """Takes the verdicts of a run, in order. Slow work belongs on a thread of the sink.
+
+    Attributes:
+        needs: what each record must hold besides the verdict. The pipeline makes it before :meth:`write`.
+    """
+
+    needs: ClassVar[AbstractSet[Need]] = frozenset()
+
+    def wants(self, verdict: Verdict) -> bool:
+        """Whether the sink takes this verdict: nothing is made for a verdict that no sink wants."""
+        return True
+
+    @abstractmethod
+    def write(self, record: Record) -> None:
+        """Takes one verdict, with at least what :attr:`needs` says.
 
         Raises:
-            EdgeirfError: it cannot be kept; also for one that an earlier call took.
+            EdgeirfError: the record cannot be kept, or an earlier one could not.
         """
-        ...
 
     def close(self) -> None:
         """Finishes everything taken.
@@ -25,4 +63,4 @@ class Sink(Protocol):
         Raises:
             EdgeirfError: something taken could not be kept.
         """
-        ...
+        return

@@ -17,7 +17,7 @@ class Frame:
 
     Attributes:
         image: ``(H, W, 3)`` BGR or ``(H, W)``, uint8 or uint16, or what ``pixel_format`` says; None when ``error`` is
-            set.
+            set, and in the inspection of a bare array.
         frame_id: counts from 0; of a live source also the frames that were dropped, so that a gap shows them.
         source: the camera, or the file that this frame is.
         captured_at: seconds since 1970 at capture; None for files, whose time is not known.
@@ -27,8 +27,8 @@ class Frame:
     """
 
     image: Pixels | None
-    frame_id: int
-    source: str
+    frame_id: int | str | None
+    source: str | None
     captured_at: float | None = None
     error: str | None = None
     pixel_format: PixelFormat | None = None

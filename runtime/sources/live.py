@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any, Protocol
 
-from edgeirf.errors import SourceError
+from edgeirf.errors import FrameError, SourceError
+from edgeirf.runtime.sources.address import without_secrets
 from edgeirf.runtime.sources.frame import Frame
+from edgeirf.runtime.sources.video import size_change
 
 QUEUE = 2
 """Frames that may wait for the detector: one more than none, so that a short hiccup costs no part."""
@@ -26,7 +28,11 @@ class Grabber(Protocol):
         ...
 
     def retrieve(self) -> tuple[bool, Any]:
-        """Decodes the grabbed frame."""
+        """Decodes the grabbed frame.
+
+        Raises:
+            FrameError: it came and cannot be decoded; the message says why.
+        """
         ...
 
     def release(self) -> None:
@@ -37,18 +43,26 @@ class Grabber(Protocol):
 class LiveSource:
     """Grabs on a thread of its own; see :class:`edgeirf.runtime.sources.Source`.
 
+    A read that fails is no part: only when the camera goes on do the frames it failed to give become errors. When it
+    does not, the camera is gone, and the source ends with that.
+
     Args:
-        name: as the user wrote it.
+        name: as it may be shown, see :func:`edgeirf.runtime.sources.address.shown`.
         capture: an open ``cv2.VideoCapture``.
         timeout: seconds without any frame after which the camera counts as gone.
         size: ``(height, width)`` of its frames, None when unknown.
+        address: what not to show where a library's message holds it.
     """
 
     total: int | None = None
 
-    def __init__(self, name: str, capture: Grabber, timeout: float, size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, name: str, capture: Grabber, timeout: float, size: tuple[int, int] | None = None, address: str = ""
+    ) -> None:
         self.name = name
         self.size = size
+        self._address = address
+        self._shape: tuple[int, ...] | None = None
         self.dropped = 0
         self._capture = capture
         self._timeout = timeout
@@ -93,31 +107,51 @@ class LiveSource:
         try:
             self._grab_until_gone()
         except Exception as error:  # whatever a camera's library does, the reader must hear of it at once
-            ended = f"{self.name} failed: {type(error).__name__}: {' '.join(str(error).split())}"
+            reason = without_secrets(" ".join(str(error).split()), self._address)
+            ended = f"{self.name} failed: {type(error).__name__}: {reason}"
         with self._arrived:
             self._ended = ended
             self._arrived.notify()
 
     def _grab_until_gone(self) -> None:
-        failures, number = 0, 0
-        while not self._stopped and failures < FAILURES:
-            frame = self._grab(number)
-            failures = failures + 1 if frame.error else 0
+        missed: list[Frame] = []
+        number, undecoded = 0, 0
+        while not self._stopped and max(len(missed), undecoded) < FAILURES:
+            frame, came = self._grab(number)
             number += 1
-            with self._arrived:
-                if len(self._waiting) >= QUEUE:
-                    self._waiting.popleft()
-                    self.dropped += 1
-                self._waiting.append(frame)
-                self._arrived.notify()
+            if not came:
+                missed.append(frame)
+                continue
+            undecoded = undecoded + 1 if frame.error else 0
+            for each in (*missed, frame):
+                self._add(each)
+            missed.clear()
 
-    def _grab(self, number: int) -> Frame:
-        grabbed = self._capture.grab()
+    def _add(self, frame: Frame) -> None:
+        with self._arrived:
+            if len(self._waiting) >= QUEUE:
+                self._waiting.popleft()
+                self.dropped += 1
+            self._waiting.append(frame)
+            self._arrived.notify()
+
+    def _grab(self, number: int) -> tuple[Frame, bool]:
+        """A frame, perhaps with its error, and whether the camera gave anything at all."""
+        came = self._capture.grab()
         captured_at, clock = time.time(), perf_counter()
-        done, image = self._capture.retrieve() if grabbed else (False, None)
-        if not done:
-            return Frame(None, number, self.name, captured_at, f"{self.name}: the camera gave no frame", clock=clock)
-        return Frame(image, number, self.name, captured_at, clock=clock)
+        image: Any = None
+        error = "the camera gave no frame"
+        try:
+            done, image = self._capture.retrieve() if came else (False, None)
+        except FrameError as refused:
+            done, error = False, f"the frame {refused}"
+        if done:
+            self._shape = self._shape or image.shape
+            problem = size_change(self._shape, image.shape)
+            if problem is None:
+                return Frame(image, number, self.name, captured_at, clock=clock), True
+            error = problem
+        return Frame(None, number, self.name, captured_at, f"{self.name}: {error}", clock=clock), came
 
     def stop(self) -> None:
         """Ends within a tenth of a second."""

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import cv2
 
 from edgeirf.errors import SourceError, UsageError
-from edgeirf.runtime.imaging.images import is_image
-from edgeirf.runtime.sources.files import ImageFiles, open_folder, open_glob
+from edgeirf.runtime.imaging.folder import is_video
+from edgeirf.runtime.sources.address import shown
+from edgeirf.runtime.sources.conveyor import open_synthetic
+from edgeirf.runtime.sources.files import open_file, open_folder, open_glob
 from edgeirf.runtime.sources.frame import Source
+from edgeirf.runtime.sources.jpeg import jpeg_packets
 from edgeirf.runtime.sources.live import LiveSource
 from edgeirf.runtime.sources.raw import CAPS, FOURCC, Declared, RawCapture
 from edgeirf.runtime.sources.video import VideoFile
-from edgeirf.runtime.synthetic.conveyor import open_synthetic
 from edgeirf.settings import PixelFormat
+from edgeirf.text import printable
 
+log = logging.getLogger("edgeirf")
 GRAMMAR = (
     "a device number (0), v4l2:///dev/video0?width=1920&height=1080, a video file, an image, a folder, a glob, "
     "rtsp://..., http://..., gst:PIPELINE, or test://?seed=1"
@@ -47,6 +52,7 @@ def open_source(text: str, timeout: float = 10.0, pixel_format: PixelFormat | No
         SourceError: it is not there, or cannot be opened.
         UsageError: the text is none of these, a query has an unknown key, or no such source gives the pixel format.
     """
+    text = text.strip()
     scheme = text.partition(":")[0].lower()
     if pixel_format is not None:
         _check_pixel_format(pixel_format, scheme)
@@ -76,21 +82,25 @@ def _check_pixel_format(pixel_format: PixelFormat, scheme: str) -> None:
 
 
 def _open_path(text: str) -> Source:
-    path = Path(text)
+    path, name = Path(text), shown(text)
     if not text:
         raise UsageError(f"--camera is empty; it takes {GRAMMAR}")
-    if path.is_dir():
-        return open_folder(text)
-    if path.is_file():
-        return ImageFiles(text, [path]) if is_image(path) else VideoFile(text)
-    if any(character in text for character in "*?["):
-        return open_glob(text)
-    if path.exists():
-        raise SourceError(f"{text} is neither a file nor a folder; a camera is v4l2://{path.absolute()}")
-    raise SourceError(f"there is no {text}; --camera takes {GRAMMAR}")
+    try:
+        if path.is_dir():
+            return open_folder(text)
+        if path.is_file():
+            return VideoFile(text) if is_video(path) else open_file(path)
+        if any(character in text for character in "*?["):
+            return open_glob(text)
+        if path.exists():
+            raise SourceError(f"{name} is neither a file nor a folder; a camera is v4l2://{name}")
+    except (OSError, ValueError) as error:  # a name that no file can have: too long, with a zero byte
+        raise SourceError(f"cannot open {name}: {getattr(error, 'strerror', None) or error}") from None
+    raise SourceError(f"there is no {name}; --camera takes {GRAMMAR}")
 
 
 def _open_device(text: str, timeout: float, pixel_format: PixelFormat | None) -> Source:
+    text = printable(text)
     address, _, query = text.partition("?")
     device = address.removeprefix("v4l2://")
     wanted = _device_settings(query, text)
@@ -110,14 +120,15 @@ def _open_device(text: str, timeout: float, pixel_format: PixelFormat | None) ->
         reason = "it is in use or not permitted" if path.exists() else f"there is no {path}"
         raise SourceError(f"cannot open camera {text}: {reason}; --camera takes {GRAMMAR}")
     try:
-        for key, value in wanted.items():
-            capture.set(key, value)
+        taken = {key: capture.set(key, value) for key, value in wanted.items()}
         _check_size(capture, wanted, text)
         if raw:
             _check_format(capture, wanted, text)
     except SourceError:
         capture.release()
         raise
+    for line in _differences(capture, wanted, taken):
+        log.warning("camera %s: %s", text, line)
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     grabber = RawCapture(capture, pixel_format) if pixel_format is not None else capture
     return LiveSource(text, grabber, timeout, _size(capture))
@@ -137,6 +148,26 @@ def _device_settings(query: str, text: str) -> dict[int, float]:
     return wanted
 
 
+def _differences(capture: cv2.VideoCapture, wanted: dict[int, float], taken: dict[int, bool]) -> list[str]:
+    """What was asked for and is not what the camera says it does, a line each."""
+    names = {number: name for name, number in _SETTINGS.items()} | {cv2.CAP_PROP_FOURCC: "format"}
+    lines = []
+    for key, asked in wanted.items():
+        name, got = names.get(key), capture.get(key)
+        if name is None or abs(got - asked) <= abs(asked) / 100:
+            continue
+        if name == "format":
+            lines.append(f"format={_fourcc(asked)} was asked for, the camera gives {_fourcc(got) or 'another'}")
+        else:
+            has = f"the camera says {got:g}" if taken[key] or got > 0 else "the camera does not take it"
+            lines.append(f"{name}={asked:g} was asked for, {has}")
+    return lines
+
+
+def _fourcc(value: float) -> str:
+    return printable("".join(chr(max(round(value), 0) >> shift & 255) for shift in (0, 8, 16, 24)).strip("\0 "))
+
+
 def _check_size(capture: cv2.VideoCapture, wanted: dict[int, float], text: str) -> None:
     """A camera that silently takes another size would show the model other parts than it was trained on."""
     for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT):
@@ -149,8 +180,9 @@ def _check_format(capture: cv2.VideoCapture, wanted: dict[int, float], text: str
     """Bytes that are taken for what they are not would be scored all the same."""
     key = cv2.CAP_PROP_FOURCC
     if round(capture.get(key)) != round(wanted[key]):
-        name = "".join(chr(round(wanted[key]) >> shift & 255) for shift in (0, 8, 16, 24)).strip()
-        raise SourceError(f"camera {text} does not give {name} frames: `v4l2-ctl --list-formats` says what it gives")
+        raise SourceError(
+            f"camera {text} does not give {_fourcc(wanted[key])} frames: `v4l2-ctl --list-formats` says what it gives"
+        )
 
 
 def _size(capture: cv2.VideoCapture) -> tuple[int, int] | None:
@@ -160,17 +192,18 @@ def _size(capture: cv2.VideoCapture) -> tuple[int, int] | None:
 
 
 def _open_stream(text: str, timeout: float) -> Source:
-    address = urlsplit(text)
-    if not address.netloc:
-        raise UsageError(f"{text} has no address; --camera takes {GRAMMAR}")
-    # No password in logs and verdicts.
-    name = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
+    name = shown(text)
+    if not re.match(r"[a-z]+://[^/?#]", text, re.IGNORECASE):
+        raise UsageError(f"{name} has no address; --camera takes {GRAMMAR}")
     milliseconds = max(1, round(timeout * 1e3))
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
     capture = cv2.VideoCapture(text, cv2.CAP_FFMPEG, limits)
     if not capture.isOpened():
-        raise SourceError(f"cannot open the stream {name} within {timeout:g} s: check address, user and network")
-    return LiveSource(name, capture, timeout, _size(capture))
+        advice = "; write / ? # [ @ in a password as %2F %3F %23 %5B %40" if "@" in text else ""
+        raise SourceError(
+            f"cannot open the stream {name} within {timeout:g} s: check address, user and network{advice}"
+        )
+    return LiveSource(name, jpeg_packets(capture), timeout, _size(capture), text)
 
 
 def _open_gstreamer(text: str, timeout: float, pixel_format: PixelFormat | None) -> Source:
@@ -186,8 +219,8 @@ def _open_gstreamer(text: str, timeout: float, pixel_format: PixelFormat | None)
         pipeline += f" {convert}! {caps} ! appsink drop=true max-buffers=1 sync=false"
     capture = cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
     if not capture.isOpened():
-        raise SourceError(f"GStreamer cannot start the pipeline {pipeline!r}: try it with gst-launch-1.0")
-    return LiveSource(text, capture, timeout, _size(capture))
+        raise SourceError(f"GStreamer cannot start the pipeline {shown(text)}: try it with gst-launch-1.0")
+    return LiveSource(shown(text), capture, timeout, _size(capture), text)
 
 
 def _has(backend: int) -> bool:

@@ -1,1 +1,1 @@
-"""Rendered parts: the conveyor of ``test://`` and the data set of the demo."""
+"""Rendered parts: pictures of parts and defects, and the data set of the demo."""

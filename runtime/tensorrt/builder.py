@@ -69,7 +69,7 @@ def build(
         graph: the ONNX file.
         timing: a timing cache of an earlier build with the same library on the same GPU; one that does not fit is
             ignored.
-        progress: told how far the build is. Ctrl-C ends the build at its next step either way.
+        progress: called with the progress of the build. Ctrl-C ends the build at its next step.
 
     Raises:
         UsageError: a target this TensorRT cannot build for.

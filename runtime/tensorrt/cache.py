@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from edgeirf.errors import BackendError, EdgeirfError
 from edgeirf.files import sha256
 from edgeirf.runtime.cache import sealed
+from edgeirf.runtime.cache.folder import cache_folder
 from edgeirf.runtime.tensorrt.builder import BuiltEngine
 from edgeirf.runtime.tensorrt.library import label
 
@@ -55,7 +56,7 @@ class EngineKey:
 
     @property
     def family(self) -> str:
-        """What the files of one graph's engines begin with, whatever they were built on."""
+        """The prefix of the files of one graph's engines, on every GPU."""
         return f"{self.bundle[:16]}-{_digest({'model': self.model})[:8]}-"
 
     def difference(self, found: EngineKey) -> str:
@@ -129,7 +130,7 @@ class EngineCache:
         _forget(self.folder / key.file)
 
     def timing(self, key: EngineKey) -> bytes:
-        """The timing cache of the last build with this TensorRT on this GPU, of whatever network; may be empty."""
+        """The timing cache of the last build with this TensorRT on this GPU, of any network; may be empty."""
         try:
             return sealed.read(self.folder / _timing_file(key))[1]
         except (OSError, EdgeirfError):
@@ -202,23 +203,6 @@ class EngineCache:
                 yield EngineKey(**header["key"]), float(header["seconds"])
             except (OSError, EdgeirfError, KeyError, TypeError, ValueError):
                 continue
-
-
-def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """``EDGEIRF_CACHE``, else ``edgeirf`` under ``XDG_CACHE_HOME`` or ``~/.cache``.
-
-    Raises:
-        BackendError: the user has no home folder.
-    """
-    if environment.get("EDGEIRF_CACHE"):
-        return Path(environment["EDGEIRF_CACHE"]).expanduser().absolute()
-    base = Path(environment.get("XDG_CACHE_HOME", ""))
-    if base.is_absolute():  # the XDG specification says to ignore a relative one
-        return base / "edgeirf"
-    try:
-        return Path.home() / ".cache" / "edgeirf"
-    except RuntimeError:
-        raise BackendError("this user has no home folder to keep engines in: set EDGEIRF_CACHE") from None
 
 
 def _forget(engine: Path) -> None:

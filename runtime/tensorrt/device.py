@@ -1,18 +1,13 @@
-"""What the back end needs of a GPU: which one it is, memory, one stream."""
+"""What an engine needs of a GPU: which one it is, memory, one stream."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
-from edgeirf.errors import BackendError
-from edgeirf.runtime.cuda.context import CudaContext
-from edgeirf.runtime.cuda.errors import reported
 
 
 @dataclass(frozen=True)
@@ -29,7 +24,7 @@ class Gpu:
 
 
 class Device(Protocol):
-    """What the back end needs of a GPU; addresses are plain integers, as TensorRT takes them.
+    """What an engine needs of a GPU; addresses are plain integers, as TensorRT takes them.
 
     Attributes:
         gpu: which one.
@@ -66,69 +61,3 @@ class Device(Protocol):
     def close(self) -> None:
         """Frees memory, stream and context; may be called twice."""
         ...
-
-
-class CudaDevice:
-    """The first GPU (``CUDA_VISIBLE_DEVICES`` chooses) in its primary context, which TensorRT uses too.
-
-    Attributes:
-        context: the context, for a chain with kernels of its own.
-
-    Raises:
-        BackendError: pycuda or the driver is missing, or there is no GPU.
-    """
-
-    def __init__(self) -> None:
-        self.context = CudaContext()
-        self._driver = self.context.driver
-        self.gpu = Gpu(self.context.name, self.context.capability)
-        try:
-            with self.active():
-                self._stream: Any = self.context.new_stream()
-        except BackendError:
-            self.context.close()
-            raise
-        self.stream = int(self._stream.handle)
-        self._memory: list[Any] = []
-
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        """See :class:`Device`; what pycuda raises inside becomes a BackendError."""
-        with self.context.current(), reported("running the network"):
-            yield
-
-    def allocate(self, size: int) -> int:
-        """See :class:`Device`."""
-        self._memory.append(self._driver.mem_alloc(size))
-        return int(self._memory[-1])
-
-    def host(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """See :class:`Device`."""
-        array: NDArray[np.float32] = self._driver.pagelocked_empty(shape, np.float32)
-        self._memory.append(array.base)
-        return array
-
-    def upload(self, address: int, array: NDArray[np.float32]) -> None:
-        """See :class:`Device`."""
-        self._driver.memcpy_htod_async(address, array, self._stream)
-
-    def download(self, array: NDArray[np.float32], address: int) -> None:
-        """See :class:`Device`."""
-        self._driver.memcpy_dtoh_async(array, address, self._stream)
-
-    def synchronise(self) -> None:
-        """See :class:`Device`."""
-        self._stream.synchronize()
-
-    def close(self) -> None:
-        """See :class:`Device`."""
-        if self._stream is None:
-            return
-        with suppress(BackendError), self.active():
-            self.synchronise()
-            for block in self._memory:
-                block.free()
-            self._stream = None
-        self.context.close()  # of a lost GPU nothing can be freed but the context, with all that is in it
-        self._stream = None
-        self._memory.clear()

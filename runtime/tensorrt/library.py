@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Flavour = Literal["tensorrt", "tensorrt_rtx"]
 FLAVOURS: tuple[Flavour, ...] = ("tensorrt", "tensorrt_rtx")
 OLDEST = (10, 3)
-"""JetPack 6.2's. Older ones lack strongly typed networks that take explicit INT8."""
+"""JetPack 6.2's. Older ones do not have strongly typed networks that take explicit INT8."""
 
 log = logging.getLogger("edgeirf")
 

@@ -1,6 +1,6 @@
-"""What the builder made of each convolution and matrix product, read from its own account of the layers.
+"""The precision of each convolution and matrix product of an engine, read from the builder's list of layers.
 
-TensorRT drops INT8 without a word when a quantiser is not where it wants it. With detailed profiling verbosity it
+TensorRT drops INT8 without a message when a quantiser is not where it wants it. With detailed profiling verbosity it
 lists every layer of the engine with the data types of its tensors and, under ``Metadata``, the ONNX nodes in it.
 The spelling changed over the releases: ``Format/Datatype: Thirty-two wide channel vectorized row major Int8 format``
 (8.x to 10.3), ``Format/Datatype: Half`` (10.4 on), ``Datatype: Int8, Format: ...`` (RTX and 11.x).

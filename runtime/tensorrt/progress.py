@@ -1,4 +1,4 @@
-"""How far a build is: TensorRT's nested phases as one fraction that only grows."""
+"""The progress of a build: TensorRT's nested phases as one fraction that only grows."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class BuildProgress:
                 above.children.append(phase)
             elif self._root is None:
                 self._root = phase
-            self._tell(name)
+            self._update(name)
 
     def step(self, name: str, step: int) -> bool:
         """Step ``step`` of a phase is done; False asks TensorRT to give up."""
@@ -62,7 +62,7 @@ class BuildProgress:
             if phase is not None:
                 phase.done = step + 1
                 phase.children.clear()
-                self._tell(name)
+                self._update(name)
             return self.failure is None and not self._cancelled()
 
     def finish(self, name: str) -> None:
@@ -72,9 +72,9 @@ class BuildProgress:
             if phase is not None:
                 phase.done = phase.steps
                 phase.children.clear()
-                self._tell(name)
+                self._update(name)
 
-    def _tell(self, name: str) -> None:
+    def _update(self, name: str) -> None:
         if self._root is None or self.failure is not None or self._cancelled():
             return
         self._shown = max(self._shown, self._root.fraction())

@@ -78,7 +78,7 @@ class EngineProvider:
 
     def _spec(self, bundle: Bundle) -> EngineSpec:
         settings = bundle.manifest.preprocess
-        # RTX builds for "Ampere and newer" unless told; telling it lets it use what this GPU has.
+        # RTX builds for "Ampere and newer" unless the target is named; with it, RTX uses what this GPU has.
         targets = tuple(target for target in available_targets(self.library) if target == self.device.gpu.sm)
         return EngineSpec(settings.tiles[0] * settings.tiles[1], settings.size, targets)
 

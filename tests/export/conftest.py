@@ -29,6 +29,8 @@ def unified_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("unified")
     write_parts(folder / "data" / "blue", (200, 120, 60), 0)
     write_parts(folder / "data" / "red", (60, 60, 200), 1)
-    run, _ = prepare_run(folder / "data", folder / "run", Recipe("nano", unified=True, size=(64, 64), steps=20))
+    run, _ = prepare_run(
+        folder / "data", folder / "run", Recipe("nano", unified=True, size=(64, 64), steps=20, method="invad")
+    )
     assert train(run, device="cpu")
     return run

@@ -16,7 +16,8 @@ import edgeirf
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.export import bundle as exporting
 from edgeirf.export.bundle import Options, export
-from edgeirf.runtime.imaging.images import list_images, read_image
+from edgeirf.runtime.imaging.folder import find_pictures
+from edgeirf.runtime.imaging.images import read_image
 from edgeirf.trainers.run import Run
 
 
@@ -38,7 +39,7 @@ def test_a_bundle_finds_what_is_not_normal(tmp_path: Path, unified_run: Run, opt
     blue = Path(unified_run.config.data) / "blue"
     with edgeirf.load(tmp_path / "m.irf", product="blue", threads=1) as detector:
         assert detector.bundle.manifest.products == ("blue", "red")
-        good = read_image(list_images(blue)[0])
+        good = read_image(find_pictures(blue).pictures[0])
         bad = good.copy()
         cv2.line(bad, (30, 30), (50, 52), (255, 255, 255), 4)
         verdict, scratched = detector(good), detector(bad)
@@ -74,7 +75,7 @@ def test_golden_scores_are_given_again(tmp_path: Path, unified_run: Run) -> None
     export(unified_run, tmp_path / "m.irf", Options())
     bundle = edgeirf.Bundle.read(tmp_path / "m.irf")
     with edgeirf.load(tmp_path / "m.irf", product="red", threads=1) as detector:
-        again = [detector.chain.score_prepared(image).score for image in bundle.golden["images"]]
+        again = [detector.executor.score_pixels(image).score for image in bundle.golden["images"]]
     assert np.allclose(again, bundle.golden["scores"], rtol=1e-5)
 
 

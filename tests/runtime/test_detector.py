@@ -10,6 +10,7 @@ import pytest
 import edgeirf
 from edgeirf.errors import BackendError, FrameError, UsageError
 from edgeirf.runtime.render.overlay import overlay
+from edgeirf.runtime.sources.frame import Frame
 from edgeirf.settings import Preprocess
 
 
@@ -73,9 +74,9 @@ def test_a_camera_that_does_not_cover_the_region_of_interest_is_found_before_the
 ) -> None:
     path = tiny_bundle(tmp_path / "roi.irf", settings=Preprocess(size=(64, 64), roi=(100, 50, 128, 128)), held_out=19)
     with edgeirf.load(path, threads=1) as detector:
-        detector.prepare((178, 228))
+        detector.warm_up((178, 228))
         with pytest.raises(FrameError, match="does not cover"):
-            detector.prepare((178, 227))
+            detector.warm_up((178, 227))
 
 
 def test_the_overlay_is_the_map_over_the_frame(tiny_path: Path, bad) -> None:
@@ -93,7 +94,7 @@ def test_the_overlay_is_the_map_over_the_frame(tiny_path: Path, bad) -> None:
 def test_golden_images_give_the_scores_of_the_bundle(tiny_path: Path) -> None:
     with edgeirf.load(tiny_path, threads=1) as detector:
         golden = detector.bundle.golden
-        scores = [detector.chain.score_prepared(image).score for image in golden["images"]]
+        scores = [detector.executor.score_pixels(image).score for image in golden["images"]]
     np.testing.assert_allclose(scores, golden["scores"], rtol=1e-5)
 
 
@@ -116,9 +117,37 @@ def test_what_is_no_frame_is_refused(tiny_path: Path, frame: np.ndarray) -> None
 
 def test_a_network_that_gives_no_number_is_no_verdict(tiny_path: Path, good) -> None:
     with edgeirf.load(tiny_path, threads=1) as detector:
-        detector.chain.backend.run = lambda batch: np.full((1, 4, 8, 8), np.nan, np.float32)
+        detector.executor.network.run = lambda batch: np.full((1, 4, 8, 8), np.nan, np.float32)
         with pytest.raises(BackendError, match="finite"):
             detector(good(0))
+
+
+def test_a_part_whose_result_failed_is_rejected_next(tiny_path: Path, good, monkeypatch) -> None:
+    """A line that catches the error and goes on loses no part."""
+    with edgeirf.load(tiny_path, threads=1) as detector:
+        real = detector.executor.network.run
+        monkeypatch.setattr(detector.executor.network, "run", lambda batch: real(batch) * np.float32("nan"))
+        detector.submit(good(0), frame_id=7)
+        with pytest.raises(BackendError, match="finite"):
+            detector.result()
+        rejected = detector.result()
+        assert (rejected.reject, rejected.frame_id, rejected.status) == (True, 7, "error")
+        assert "finite" in rejected.error
+        monkeypatch.undo()
+        assert not detector(good(5)).reject
+
+
+def test_giving_up_rejects_what_is_in_flight_in_order(tiny_path: Path, good) -> None:
+    with edgeirf.load(tiny_path, threads=1) as detector:
+        detector.submit(good(0), frame_id=1)
+        detector.refuse(Frame(None, 2, "camera", error="torn"), "torn")
+        given = detector.give_up("the camera is gone")
+        assert [(one.frame_id, one.reject, one.error) for one in given] == [
+            (1, True, "the camera is gone"), (2, True, "torn")
+        ]  # fmt: skip
+        assert detector.in_flight == 0
+        with pytest.raises(FrameError, match="torn"):
+            detector.submit(Frame(None, 3, "camera", error="torn"))
 
 
 def test_products_and_rates_are_chosen_and_checked(tmp_path: Path, tiny_bundle) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -36,6 +37,41 @@ def test_unified_has_a_product_for_each_folder(tmp_path: Path) -> None:
     found = survey(find_products(tmp_path, unified=True))
     assert {s.product for s in found.samples} == {"bolt", "nut"}
     assert all(any(s.calibration for s in found.samples if s.product == p) for p in ("bolt", "nut"))
+
+
+@pytest.mark.parametrize("good", ["train/good", "train/ok", "Train/Good", "OK", "normal", "Data/Images/Normal"])
+def test_good_parts_have_many_names_and_all_else_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, good: str
+) -> None:
+    write(tmp_path / good, noise(9))
+    write(tmp_path / good / "second shift", noise(2))
+    for other in ("test/scratch", "ground_truth/scratch", "beside"):
+        write(tmp_path / other, noise(3))
+    assert len(find_products(tmp_path, unified=False)[tmp_path.name]) == 11
+    assert "3 pictures in test" in caplog.text
+    assert "3 pictures in beside" in caplog.text
+    assert "3 masks in ground_truth" in caplog.text
+
+
+def test_sub_folders_of_a_plain_folder_may_show_defects(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, noise(9))
+    write(tmp_path / "scratch", noise(3))
+    (tmp_path / "notes.txt").touch()
+    assert len(find_products(tmp_path, unified=False)[tmp_path.name]) == 9
+    assert caplog.messages == [f"{tmp_path}: passed over: 3 pictures in scratch, 1 other file (.txt)"]
+
+
+def test_defects_below_train_are_not_learnt(tmp_path: Path) -> None:
+    write(tmp_path / "train", noise(9))
+    write(tmp_path / "train" / "bad", noise(3))
+    assert len(find_products(tmp_path, unified=False)[tmp_path.name]) == 9
+
+
+def test_several_products_are_told_to_use_unified(tmp_path: Path) -> None:
+    for name in ("bolt", "nut"):
+        write(tmp_path / name / "train" / "good", noise(8))
+    with pytest.raises(UsageError, match=r"bolt, nut, .*--unified"):
+        find_products(tmp_path, unified=False)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +118,7 @@ def test_the_split_hangs_on_content_and_hardly_moves(tmp_path: Path) -> None:
     ("make", "unified", "message"),
     [
         (lambda p: None, False, "is not a folder"),
-        (lambda p: p.mkdir(), False, "no jpg, png, bmp or tiff"),
+        (lambda p: p.mkdir(), False, "holds no pictures"),
         (lambda p: write(p / "one" / "good", noise(8)), False, "--unified"),
         (lambda p: write(p / "one", noise(8)), True, "at least two products"),
     ],
@@ -91,6 +127,18 @@ def test_wrong_folders(tmp_path: Path, make, unified: bool, message: str) -> Non
     make(tmp_path / "data")
     with pytest.raises(UsageError, match=message):
         find_products(tmp_path / "data", unified)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"a\nb", b"a\x1bb", "a\u2028b".encode()])
+def test_names_that_are_no_plain_text_are_left_out_by_name(tmp_path: Path, name: bytes) -> None:
+    write(tmp_path / "p", noise(9))
+    (tmp_path / "p" / "003.png").rename(tmp_path / "p" / (os.fsdecode(name) + ".png"))
+    found = survey(find_products(tmp_path / "p", unified=False))
+    assert len(found.samples) == 8
+    assert [line.isprintable() and "rename it" in line for line in found.unreadable] == [True]
+    (tmp_path / "p").rename(tmp_path / os.fsdecode(name))
+    with pytest.raises(UsageError, match="rename it"):
+        find_products(tmp_path / os.fsdecode(name), unified=False)
 
 
 def test_too_few_pictures(tmp_path: Path) -> None:

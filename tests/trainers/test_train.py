@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from edgeirf.errors import EdgeirfError, UsageError
-from edgeirf.trainers.feature_cache import CACHE, statistics
+from edgeirf.trainers.feature_cache import statistics
 from edgeirf.trainers.prepare import Recipe, prepare_run
-from edgeirf.trainers.run import CHECKPOINT, MODEL, RUN, Run, newest_run
+from edgeirf.trainers.run import CHECKPOINT, FEATURES, HELD_OUT, MODEL, RUN, Run, newest_run
 from edgeirf.trainers.train import learning_rate, load_model, train
 
 
@@ -47,7 +47,7 @@ def test_a_stopped_run_goes_on_as_if_nothing_happened(new_run) -> None:
     assert seen == [4, 5, 6]
     for name, tensor in whole.load(MODEL)[0].items():
         assert torch.equal(tensor, stopped.load(MODEL)[0][name]), name
-    assert sorted(p.name for p in stopped.folder.iterdir()) == ["calibration.npz", MODEL, RUN]
+    assert sorted(p.name for p in stopped.folder.iterdir()) == [FEATURES, HELD_OUT, MODEL, RUN]
 
 
 def test_max_minutes_keeps_what_was_learned(new_run) -> None:
@@ -59,13 +59,13 @@ def test_max_minutes_keeps_what_was_learned(new_run) -> None:
 
 def test_a_feature_cache_that_was_cut_short_is_made_again(new_run) -> None:
     run = new_run()
-    (run.folder / CACHE).write_bytes(b"\x93NUMPY not all of it")
+    (run.folder / FEATURES).write_bytes(b"\x93NUMPY not all of it")
     assert train(run, device="cpu")
 
 
 def test_a_changed_picture_is_noticed(new_run, parts: Path) -> None:
     run = new_run()
-    trained = next(file for _, file, _, held_out in run.config.samples if not held_out)
+    trained = run.config.training_pictures[0].file
     Path(trained).write_bytes(Path(trained).read_bytes() + b" ")
     with pytest.raises(EdgeirfError, match="moved or changed"):
         train(run, device="cpu")
@@ -133,7 +133,7 @@ def test_newest_run(tmp_path: Path, new_run) -> None:
         newest_run(tmp_path / "nothing")
     first, second = new_run("first"), new_run("second")
     os.utime(second.folder / RUN, (1, 1))
-    os.utime(second.folder / "calibration.npz", (1, 1))
+    os.utime(second.folder / HELD_OUT, (1, 1))
     assert newest_run(tmp_path).folder == first.folder
 
 
@@ -142,7 +142,7 @@ def test_killed_while_training(tmp_path: Path, parts: Path, number: signal.Signa
     choices = ["--output", "run", "--preset", "nano", "--size", "64", "--batch", "4"]
     with edgeirf("train", str(parts), *choices, "--steps", "100000", cwd=tmp_path) as process:
         deadline = time.monotonic() + 120
-        while not (tmp_path / "run" / CACHE).exists() and time.monotonic() < deadline:
+        while not (tmp_path / "run" / FEATURES).exists() and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(1.0)
         process.send_signal(number)

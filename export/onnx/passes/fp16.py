@@ -8,13 +8,15 @@ import onnx
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
+from edgeirf.export.onnx.head import density_nodes
+
 FP32_ISLANDS = ["LayerNormalization", "Softmax", "ReduceMean", "ReduceSum", "ReduceL2"]
 """Sums over many values: of squares they pass 65504, of probabilities they lose the small ones."""
 LARGEST = 65504.0
 
 
 def to_fp16(graph: bytes) -> bytes:
-    """Weights, activations and products in FP16; norms in FP32; input and output stay float32.
+    """Weights, activations and products in FP16; norms and the density in FP32; input and output stay float32.
 
     Args:
         graph: the FP32 ONNX graph.
@@ -26,7 +28,18 @@ def to_fp16(graph: bytes) -> bytes:
             max_finite_val=LARGEST,
             keep_io_types=True,
             op_block_list=FP32_ISLANDS,
+            node_block_list=density_nodes(onnx.load_from_string(graph)),
         )
+    _drop_twins(model)
     OnnxModel.graph_topological_sort(model.graph)  # the converter appends its casts at the end
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
+
+
+def _drop_twins(model: onnx.ModelProto) -> None:
+    """The converter casts a tensor once for every reader among the blocked nodes, each time under the same name."""
+    seen: set[str] = set()
+    for node in list(model.graph.node):
+        if node.op_type == "Cast" and node.output[0] in seen:
+            model.graph.node.remove(node)
+        seen.update(node.output)

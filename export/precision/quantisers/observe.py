@@ -10,7 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from edgeirf.calib.fitting.ranges import Histogram
-from edgeirf.export.precision.products import Structure
+from edgeirf.export.onnx.products import Structure
 from edgeirf.runtime.executors.cores import default_threads
 
 

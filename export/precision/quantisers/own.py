@@ -19,7 +19,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from edgeirf.export.precision.products import Structure, drop_unused_weights
+from edgeirf.export.onnx.products import Structure, drop_unused_weights
 
 Layout = Literal["tensorrt", "onnxruntime"]
 Ranges = Mapping[str, tuple[float, float]]

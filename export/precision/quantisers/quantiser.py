@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeirf.calib.fitting.ranges import Method, value_range
-from edgeirf.errors import UsageError
 from edgeirf.export.precision.quantisers.observe import observe
 from edgeirf.export.precision.quantisers.own import Layout, Ranges, to_int8
-
-QUANTISERS = ("edgeirf", "modelopt")
 
 
 class Quantiser(Protocol):
@@ -45,18 +42,3 @@ class OwnQuantiser:
     def quantise(self, graph: bytes, layout: Layout, keep: Set[str]) -> bytes:
         """See :class:`Quantiser`."""
         return to_int8(graph, self.ranges, layout, keep)
-
-
-def quantiser(name: str, graph: bytes, batches: Sequence[NDArray[np.float32]], method: Method) -> Quantiser:
-    """Calibrates the quantiser called ``name`` on network inputs ``(T, 3, H, W)``.
-
-    Raises:
-        UsageError: there is none of that name, or its library is missing.
-    """
-    if name == "edgeirf":
-        return OwnQuantiser(graph, batches, method)
-    if name == "modelopt":
-        from edgeirf.export.precision.quantisers.modelopt import ModelOptQuantiser
-
-        return ModelOptQuantiser(graph, batches, method)
-    raise UsageError(f"unknown quantiser {name!r}: choose one of {', '.join(QUANTISERS)}")

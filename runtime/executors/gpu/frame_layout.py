@@ -1,4 +1,4 @@
-"""What a frame's shape decides: which bytes go up, and the launches that turn them into a verdict."""
+"""The layout of a frame in memory: which bytes are uploaded, and how the kernels read them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Box = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Geometry:
-    """Everything of a frame but its pixels; frames of equal geometry run the same CUDA graph.
+    """Size, format and region of interest of a frame; frames of equal geometry run the same CUDA graph.
 
     Only what the region of interest needs is uploaded, so for the kernel that window is the whole frame. In a Bayer
     frame it has a rim of one pixel, from which the outermost colours are interpolated; it starts at even pixels, so

@@ -1,4 +1,4 @@
-"""The heat map over a frame, drawn on the GPU: for people, never on the way to a verdict."""
+"""Draws the heat map of a frame on the GPU: for people; no verdict waits for it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from edgeirf.runtime.executors.gpu.slot import Slot
 from edgeirf.runtime.kernels import plan_overlay
 
 FORMATS = ("bgr8", "rgb8", "gray8")
-"""What the kernel draws on; other frames are drawn on by the host."""
+"""Pixel formats that the kernel draws on; the host draws on the others."""
 
 
 class HeatKernel:
-    """The overlay kernel with its buffers, made when first asked for. The context must be current for every method."""
+    """The overlay kernel with its buffers, allocated at the first use. The context must be current for every method."""
 
     def __init__(self, context: CudaContext, kernels: Kernels) -> None:
         self._context, self._kernels = context, kernels
@@ -37,8 +37,8 @@ class HeatKernel:
             stream: to queue on.
 
         Returns:
-            None for frames that the kernel does not draw on, and where there is no compiler or memory for it: a
-            picture that the host can draw as well must not stop the line.
+            None for pixel formats that the kernel does not draw on, and where there is no compiler or memory for it:
+            the host draws the picture then, and the line goes on.
         """
         if slot.recording is None or slot.recording.geometry.pixel_format not in FORMATS:
             return None
@@ -75,7 +75,7 @@ class HeatKernel:
         return self._buffers[name]
 
     def free(self) -> None:
-        """Gives the buffers back; what the driver refuses goes with the context."""
+        """Frees the buffers; what the driver refuses is freed with the context."""
         while self._buffers:
             with suppress(Exception):
                 self._buffers.popitem()[1].free()

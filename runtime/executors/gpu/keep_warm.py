@@ -1,4 +1,4 @@
-"""Keeps the GPU's clocks up between parts: a line that stops for a minute must not be late with its next part."""
+"""Keeps the GPU's clocks up between parts, so that the first part after a pause is not late."""
 
 from __future__ import annotations
 

@@ -1,29 +1,39 @@
-"""The anomaly map of a frame: it stays on the GPU until somebody asks."""
+"""The anomaly map of a frame: it stays on the GPU until it is asked for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from edgeirf.runtime.executors.gpu.executor import CudaChain
-    from edgeirf.runtime.executors.gpu.slot import Slot
+from edgeirf.runtime.executors.gpu.slot import Slot
+
+
+class MapSource(Protocol):
+    """What reads a map from the GPU and draws on it."""
+
+    def fetch_map(self, wanted: DeviceMap) -> NDArray[np.float32]:
+        """The map; raises as :meth:`DeviceMap.array`."""
+        ...
+
+    def draw_heat(self, wanted: DeviceMap) -> NDArray[np.uint8] | None:
+        """The heat map; see :meth:`DeviceMap.heat`."""
+        ...
 
 
 class DeviceMap:
-    """Gives the ``(H, W)`` float32 map of one frame; fetched once.
+    """Implements :class:`edgeirf.runtime.executors.base.AnomalyMap`; the map is copied once.
 
     Args:
-        chain, slot: where it is.
+        source, slot: where the map is.
         generation: the slot's, when the frame was in it.
-        written: the kernel has written the map, because there is a region in it; else it is made when asked for.
+        written: the kernel has written the map, because it has a region; else the map is computed when asked for.
     """
 
-    def __init__(self, chain: CudaChain, slot: Slot, generation: int, written: bool) -> None:
+    def __init__(self, source: MapSource, slot: Slot, generation: int, written: bool) -> None:
         self.slot, self.generation, self.written = slot, generation, written
-        self._owner = chain
+        self._source = source
         self._array: NDArray[np.float32] | None = None
 
     def there(self) -> bool:
@@ -31,16 +41,16 @@ class DeviceMap:
         return self.slot.generation == self.generation and self.slot.recording is not None
 
     def heat(self) -> NDArray[np.uint8] | None:
-        """The inspected area under its heat map, drawn on the GPU; None where the frame has left it, or was raw."""
-        return self._owner.draw_heat(self) if self.there() else None
+        """The heat map, drawn on the GPU; None where the frame has left the GPU, or was raw."""
+        return self._source.draw_heat(self) if self.there() else None
 
-    def __call__(self) -> NDArray[np.float32]:
-        """The map.
+    def array(self) -> NDArray[np.float32]:
+        """The ``(H, W)`` float32 map.
 
         Raises:
-            UsageError: another frame has taken its place.
+            UsageError: the map has expired: another frame is in its place.
             BackendError: the GPU failed.
         """
         if self._array is None:
-            self._array = self._owner.fetch_map(self)
+            self._array = self._source.fetch_map(self)
         return self._array

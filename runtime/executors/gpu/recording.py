@@ -1,4 +1,4 @@
-"""A frame's whole work, for frames of one shape: queued piece by piece, or captured and replayed as a CUDA graph."""
+"""All stages of a frame of one shape: queued one by one, or captured once and replayed as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edgeirf.runtime.kernels import RECORD_BYTES, Launch
 log = logging.getLogger("edgeirf")
 
 STAGES = ("upload", "preprocess", "network", "postprocess", "download")
-"""What happens to a frame on the GPU, in this order."""
+"""The stages of a frame on the GPU, in this order."""
 
 
 class Engine(Protocol):
@@ -89,7 +89,7 @@ class Recording:
             self.run(stage, stream)
 
     def capture(self, stream: Any) -> None:
-        """Captures all stages as graphs, with and without the upload, so that no frame has to wait for that."""
+        """Captures all stages as graphs, with and without the upload, so that no frame waits for a capture."""
         for upload in {self.frame.copies, False}:
             self._graph(stream, upload)
 
@@ -115,7 +115,7 @@ class Recording:
             try:
                 self.graphs[upload] = CudaGraph(stream, lambda: self.run_all(stream, upload))
             except (CudaError, BackendError) as error:  # of a lost GPU the next call says so too
-                log.warning("no CUDA graph, so each frame costs some more calls: %s", error)
+                log.warning("no CUDA graph: the stages of a frame are queued one by one, which is slower: %s", error)
         return self.graphs[upload]
 
     def write_map(self, stream: Any) -> None:
@@ -127,7 +127,7 @@ class Recording:
             self.postprocess.args["write_map"] = 0
 
     def free(self) -> None:
-        """Destroys the graphs; the buffers are the slot's."""
+        """Destroys the graphs; the slot frees the buffers."""
         while self.graphs:
             with suppress(Exception):  # what the driver refuses to destroy goes with the context
                 graph = self.graphs.popitem()[1]

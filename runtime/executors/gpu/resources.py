@@ -1,4 +1,4 @@
-"""What a chain holds on the GPU for as long as it lives, and how it is given back."""
+"""What an executor holds on the GPU as long as it lives, and how it frees it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Resources:
         self._buffers: list[DeviceBuffer] = []
 
     def acquire(self, input_shape: tuple[int, ...], post: Launch, slots: int) -> None:
-        """Makes everything.
+        """Allocates everything.
 
         Args:
             input_shape: of the network's float32 input.
@@ -66,8 +66,7 @@ class Resources:
         """Frees everything, once, from any thread; what the driver refuses to free goes with the context.
 
         Args:
-            lost: the context answers nothing any more. Then it goes first: freeing one by one could only fail one by
-                one.
+            lost: the driver no longer answers. The context is then closed first, because each single call would fail.
         """
         if lost:
             self.context.close()

@@ -1,37 +1,34 @@
-"""One frame in flight: the memory that is its own."""
+"""The memory of one frame in flight."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeirf.runtime.cuda.buffers import DeviceBuffer, SharedBuffer
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.cuda.modules import Kernels
+from edgeirf.runtime.executors.base import AnomalyMap
 from edgeirf.runtime.executors.gpu.frame_layout import Geometry
 from edgeirf.runtime.executors.gpu.recording import Engine, Recording
 from edgeirf.runtime.kernels import RESULT, Launch
-
-GetMap = Callable[[], NDArray[np.float32]]
 
 
 class Slot:
     """Buffers and recording of one frame. The context must be current for every method.
 
-    The network's input, the tables and the workspace are shared: all computing is on one stream, frame after frame.
-    What outlives the computing is the slot's own: the bytes that are uploaded while another frame computes, and the
-    field, map and result that are looked at while the next frame computes.
+    The slots share the network's input, the tables and the workspace, because one stream computes frame after frame.
+    Each slot has its own frame bytes, which are uploaded while another frame computes, and its own field, map and
+    result, which are read while the next frame computes.
 
     Attributes:
         recording: the work, for the geometry of the last frame.
         generation: counts the frames this slot has seen; a map belongs to one.
         sequence: the kernel's count of launches when the frame in flight is done.
-        latest: the map of the last frame, while anybody holds it.
+        flight: the frame whose result was not taken yet.
+        latest: the map of the last frame, while it is held.
     """
 
     def __init__(self, context: CudaContext, post: Launch) -> None:
@@ -41,7 +38,8 @@ class Slot:
         self.recording: Recording | None = None
         self.generation = 0
         self.sequence = 0
-        self.latest: weakref.ref[Any] | None = None
+        self.flight: object | None = None
+        self.latest: weakref.ref[AnomalyMap] | None = None
         try:
             self.field = DeviceBuffer(context, post.buffers["field"])
             self._fixed.append(self.field)
@@ -66,7 +64,7 @@ class Slot:
         plans: tuple[Launch, Launch],
         shared: dict[str, int],
     ) -> Recording:
-        """Makes the slot ready for frames of another geometry.
+        """Sets the slot up for frames of another geometry.
 
         Args:
             geometry: of the frames.
@@ -107,8 +105,9 @@ class Slot:
         self.recording = None
 
     def free(self) -> None:
-        """Gives everything back; what the driver refuses goes with the context."""
+        """Frees everything; what the driver refuses is freed with the context."""
         self._drop_recording()
+        self.flight = None
         for buffer in [*self._fixed, *([self._frame] if self._frame else [])]:
             with suppress(Exception):
                 buffer.free()

@@ -2,18 +2,24 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from sklearn import metrics
 
 import edgeirf
-from edgeirf.calib.evaluation.evaluate import evaluate
-from edgeirf.calib.evaluation.evaluation import Count
+from edgeirf.calib.conditions.perturb import Change, perturb
+from edgeirf.calib.conditions.tolerances import Tolerances
+from edgeirf.calib.evaluation.count import Count
+from edgeirf.calib.evaluation.evaluate import evaluate, perturb_sample
 from edgeirf.calib.evaluation.samples import Sample, find_samples, read_mask
+from edgeirf.calib.reports.wording import remarks
 from edgeirf.errors import FrameError, UsageError
 from edgeirf.runtime.imaging.images import read_image
 from edgeirf.settings import Preprocess
@@ -33,9 +39,9 @@ def test_figures_of_a_separable_set(detector: Any, labelled: MakeFolder) -> None
     found = evaluate(detector, root)
     assert (len(found.good), len(found.defective)) == (6, 6)
     assert found.total.image.auroc == found.total.image.ap == found.total.image.f1max == 1.0
-    assert found.total.misses == Count(0, 6)
+    assert found.total.escapes == Count(0, 6)
     assert set(found.per_defect) == {"hole", "stain"}
-    assert found.per_defect["stain"].misses == Count(0, 4)
+    assert found.per_defect["stain"].escapes == Count(0, 4)
     assert found.false_rejects.trials == 6
     assert found.threshold == detector.threshold
     assert found.held_out == 99
@@ -94,10 +100,10 @@ def test_a_missing_mask_leaves_one_image_out_of_the_pixel_figures(detector: Any,
     found = evaluate(detector, root)
     assert found.without_mask == 1
     assert found.total.pixel.auroc is not None
-    assert found.per_defect["hole"].misses.trials == 2
+    assert found.per_defect["hole"].escapes.trials == 2
 
 
-@pytest.mark.parametrize(("kind", "events"), [("good", "false_rejects"), ("stain", "misses")])
+@pytest.mark.parametrize(("kind", "events"), [("good", "false_rejects"), ("stain", "escapes")])
 def test_one_class_alone(detector: Any, labelled: MakeFolder, kind: str, events: str) -> None:
     root = labelled()
     for folder in (root / "test").iterdir():
@@ -143,13 +149,17 @@ def test_json_has_the_keys_that_were_promised(detector: Any, labelled: MakeFolde
     found = json.loads(json.dumps(evaluate(detector, labelled()).to_json(), allow_nan=False))
     assert {*FIGURES, "threshold", "false_reject_rate", "per_defect"} <= set(found)
     assert set(FIGURES) <= set(found["per_defect"]["stain"])
-    assert found["misses"] == {
-        "count": 0,
-        "of": 6,
-        "rate": 0.0,
-        "upper_bound": pytest.approx(1 - 0.05 ** (1 / 6)),
-        "confidence": 0.95,
-    }
+    assert (
+        found["escapes"]
+        == found["misses"]
+        == {
+            "count": 0,
+            "of": 6,
+            "rate": 0.0,
+            "upper_bound": pytest.approx(1 - 0.05 ** (1 / 6)),
+            "confidence": 0.95,
+        }
+    )
 
 
 def test_progress_sees_every_sample(detector: Any, labelled: MakeFolder) -> None:
@@ -163,3 +173,67 @@ def test_progress_sees_every_sample(detector: Any, labelled: MakeFolder) -> None
     root = labelled()
     evaluate(detector, root, track)
     assert seen == find_samples(root)
+
+
+def test_the_perturbed_condition_is_measured_beside_the_clean_one(detector: Any, labelled: MakeFolder) -> None:
+    root = labelled()
+    clean = evaluate(detector, root)
+    found = evaluate(detector, root, tolerances=Tolerances(brightness=0.5))
+    assert replace(found, perturbed=None) == clean
+    assert clean.to_json()["perturbed"] is None
+    perturbed = json.loads(json.dumps(found.to_json(), allow_nan=False))["perturbed"]
+    assert {*FIGURES, "escapes_at", "control_auroc", "false_rejects", "per_defect"} <= set(perturbed)
+    assert perturbed["tolerances"].startswith("brightness=50%")
+    assert set(perturbed["curves"]) >= {"darker", "brighter", "blurred", "noisier", "shifted", "rotated"}
+    assert perturbed["false_rejects"]["count"] > found.to_json()["false_rejects"]["count"]
+
+
+def test_the_recipe_is_the_published_one(labelled: MakeFolder) -> None:
+    sample = find_samples(labelled())[7]
+    frame = read_image(sample.path)
+    rng = np.random.default_rng([20260, zlib.crc32(f"{sample.defect}/{sample.path.name}".encode())])
+    expected = perturb(frame, Tolerances(), rng)
+    assert np.array_equal(perturb_sample(frame, sample, Tolerances()), expected)
+
+
+def test_no_tolerance_changes_no_figure(detector: Any, labelled: MakeFolder) -> None:
+    found = evaluate(detector, labelled(), tolerances=Tolerances.none())
+    assert found.perturbed is not None
+    assert found.perturbed.evaluation == replace(found, perturbed=None)
+
+
+def test_escapes_at_are_those_of_the_scores(detector: Any, labelled: MakeFolder) -> None:
+    found = evaluate(detector, labelled()).to_json()
+    assert list(found["escapes_at"]) == ["0.005", "0.01", "0.02", "0.05"]
+    assert [one["resolved"] for one in found["escapes_at"].values()] == [False] * 4
+    assert [one["count"] for one in found["escapes_at"].values()] == [0] * 4
+    assert list(found["per_defect"]["hole"]["escapes_at"]) == list(found["escapes_at"])
+
+
+def test_a_confounded_set_is_named(detector: Any, labelled: MakeFolder) -> None:
+    root = labelled(times=3, size=(96, 96))
+    for at, path in enumerate((root / "test" / "good").iterdir()):  # no twins of the defective parts
+        noise = np.random.default_rng(1000 + at).normal(128, 6, (96, 96, 3))
+        cv2.imwrite(str(path), np.clip(noise, 0, 255).astype(np.uint8))
+    fair = evaluate(detector, root)
+    assert fair.control is not None
+    assert not fair.control.differs
+    for sample in find_samples(root):
+        if sample.defect != "good":
+            cv2.imwrite(str(sample.path), Change(blur_px=1.0)(read_image(sample.path)))
+    found = evaluate(detector, root)
+    assert found.control is not None
+    assert found.control.differs
+    assert any(line.startswith("Warning: the pictures of good and defective parts differ") for line in remarks(found))
+
+
+def test_training_pictures_are_the_reference_of_the_control(detector: Any, labelled: MakeFolder) -> None:
+    root = labelled(times=3, size=(96, 96))
+    place = root / "train" / "good"
+    place.mkdir(parents=True)
+    for path in (root / "test" / "good").iterdir():
+        cv2.imwrite(str(place / path.name), Change(noise_levels=3)(read_image(path)))
+    (place / "damaged.png").write_bytes(b"")
+    found = evaluate(detector, root)
+    assert found.control is not None
+    assert found.failures == ()

@@ -3,9 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeirf.calib.fitting.crossfit import cross_fit
 from edgeirf.calib.fitting.gaussian import Gaussian, Moments, fit_gaussian
-from edgeirf.settings import Preprocess, Scoring
 
 
 @pytest.fixture
@@ -52,39 +50,6 @@ def test_few_samples_are_shrunk_more() -> None:
     many = fit_gaussian(Moments.of(random.normal(size=(400, 30, 5, 5)).astype(np.float32)), "full")
     assert np.linalg.cond(few.whitener) < 3
     assert np.allclose(many.whitener, np.eye(30), atol=0.03)
-
-
-def test_cross_fit_scores_are_those_of_unseen_parts() -> None:
-    """With few parts and many channels a Gaussian fitted on the part itself flatters it; cross-fitting does not."""
-    random = np.random.default_rng(2)
-    mix = random.normal(size=(24, 24))
-
-    def parts(count: int) -> list[np.ndarray]:
-        raw = random.normal(size=(count, 1, 24, 4, 4))
-        return list(np.einsum("oc,ntchw->ntohw", mix, raw).astype(np.float32))
-
-    settings, scoring = Preprocess(size=(64, 64)), Scoring()
-    calibration = parts(12)
-    fair = cross_fit(calibration, "full", scoring, settings, invad=False)
-    flattered = [fair.gaussian.whiten(field) for field in calibration]
-    unseen = [fair.gaussian.whiten(field) for field in parts(100)]
-    mean_energy = lambda fields: float(np.mean([np.square(f).sum(1).mean() for f in fields]))  # noqa: E731
-    assert mean_energy(flattered) < 0.95 * mean_energy(unseen)
-    from edgeirf.runtime.scoring import score_field
-
-    unseen_scores = [score_field(f, scoring, settings.size, settings.tiles).score for f in unseen]
-    own_scores = [score_field(f, scoring, settings.size, settings.tiles).score for f in flattered]
-    assert np.mean(own_scores) < 0.95 * np.mean(unseen_scores)
-    assert np.mean(fair.scores) == pytest.approx(np.mean(unseen_scores), rel=0.1)
-
-
-def test_invad_statistics_are_those_of_the_parts() -> None:
-    random = np.random.default_rng(3)
-    fields = [random.normal(size=(1, 8, 4, 4)).astype(np.float32) for _ in range(30)]
-    fitted = cross_fit(fields, "standard", Scoring(density="norm"), Preprocess(size=(64, 64)), invad=True)
-    assert fitted.scoring.latent is not None
-    assert fitted.scoring.latent[0] == pytest.approx(0.5, abs=0.05)
-    assert np.mean(fitted.scores) == pytest.approx(0.0, abs=0.5)
 
 
 def test_unwhitening_and_replacing_a_gaussian() -> None:

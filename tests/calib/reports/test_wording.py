@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import edgeirf
+from edgeirf.calib.evaluation.count import Count
 from edgeirf.calib.evaluation.evaluate import evaluate
-from edgeirf.calib.evaluation.evaluation import Count
 from edgeirf.calib.reports.wording import counted, date, figure, percent, titles
 
 

@@ -10,10 +10,15 @@ from edgeirf import cli
 from edgeirf.cli.doctor import render
 from edgeirf.runtime import doctor
 from edgeirf.runtime.doctor import Examination, Finding
+from edgeirf.runtime.executors.select import Candidate
 
 
-def examination(*findings: Finding, device: str = "onnxruntime") -> Examination:
-    return Examination({"Software": findings}, device, "there is no NVIDIA GPU")
+def examination(*findings: Finding) -> Examination:
+    devices = (
+        Candidate("tensorrt", "", "", runs=False, taken=False, reason="there is no NVIDIA GPU"),
+        Candidate("cpu", "", "", runs=True, taken=True, reason="ONNX Runtime 1.23.2"),
+    )
+    return Examination({"Software": findings}, devices)
 
 
 FINE = Finding("Python", "ok", "3.11.7")
@@ -46,13 +51,13 @@ def test_the_exit_code_says_whether_edgeirf_can_work(
 
 def test_commands_are_listed_once_worst_first(monkeypatch: pytest.MonkeyPatch) -> None:
     _, output = show(monkeypatch, examination(SLOW, BROKEN, ABSENT, Finding("CPU clock", "warn", "x", SLOW.fix)))
-    commands = output[output.index("To mend") :].splitlines()
+    commands = output[output.index("To fix") :].splitlines()
     assert commands[1:5] == ["  NumPy:", "    pip install numpy", "  GPU clock, CPU clock:", "    sudo jetson_clocks"]
     assert ".[train]" not in "".join(commands)  # nothing is wrong without PyTorch
 
 
-def test_nothing_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "To mend" not in show(monkeypatch, examination(FINE, ABSENT))[1]
+def test_nothing_to_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "To fix" not in show(monkeypatch, examination(FINE, ABSENT))[1]
 
 
 def test_json(monkeypatch: pytest.MonkeyPatch) -> None:

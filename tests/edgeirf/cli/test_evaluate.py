@@ -21,7 +21,7 @@ def test_table(edgeirf_command: Command, tiny_path: Path, labelled: MakeFolder) 
     assert rows["data"] == str(root)
     assert rows["image AUROC"] == "1.0000"
     assert rows["images"] == "6 good, 6 defective"
-    assert rows["misses"] == "0 of 6 (\u2264 39.3 %)"
+    assert rows["escapes"] == "0 of 6 (\u2264 39.3 %)"
     assert rows["false rejects promised"] == "\u2264 1 %"
     assert [line.split()[:4] for line in out.splitlines() if line.startswith("hole")] == [["hole", "0", "of", "2"]]
 
@@ -107,6 +107,8 @@ def test_all_products_of_a_unified_bundle(
         (["BUNDLE", "DATA", "--false-reject-rate", "0"], "between 0 and 1"),
         (["BUNDLE", "DATA", "--report", "x.pdf"], "call it x.html"),
         (["BUNDLE", "DATA", "--json", "EMPTY"], "is a folder: name a file"),
+        (["BUNDLE", "DATA", "--tolerate", "light=5%"], "add --perturb"),
+        (["BUNDLE", "DATA", "--perturb", "--tolerate", "light=5"], "write light=5%"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(
@@ -159,3 +161,25 @@ def test_one_class_alone_is_said(
 
 def test_without_masks_it_says_so(edgeirf_command: Command, tiny_path: Path, labelled: MakeFolder) -> None:
     assert "No masks here" in edgeirf_command("eval", tiny_path, labelled("flat")).out
+
+
+def test_perturbed_figures_stand_below_the_clean_ones(
+    edgeirf_command: Command, tiny_path: Path, labelled: MakeFolder, tmp_path: Path
+) -> None:
+    page = tmp_path / "x.html"
+    code, out, err = edgeirf_command(
+        "eval", tiny_path, labelled(), "--perturb", "--tolerate", "light=4%,jpeg=off", "--report", page
+    )
+    assert (code, err) == (0, "")
+    for expected in (
+        "escapes at 2 % false rejects",
+        "control AUROC",
+        "perturbed within",
+        "light=4%,blur=0.8px,rotate=1deg,shift=1.5%,noise=3,jpeg=off",
+        "perturbed: image AUROC",
+        "perturbed: escapes at 0.5 % false rejects",
+        "holds if darker by",
+    ):
+        assert expected in out
+    for expected in ("What your line must hold", "light=4%", "darker", "holds to:", "escapes at 0.5 % false rejects"):
+        assert expected in page.read_text()

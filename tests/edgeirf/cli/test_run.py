@@ -16,6 +16,7 @@ import cv2
 import pytest
 
 from edgeirf.cli import main
+from edgeirf.verdict import STAGES
 
 COMMAND = [sys.executable, "-m", "edgeirf", "run"]
 
@@ -82,9 +83,9 @@ def test_a_folder_of_parts(here: Path, edgeirf: Run, good: Any, bad: Any) -> Non
     assert [row["reject"] for row in verdicts] == [False, False, True, False, True]
     assert set(verdicts[0]) == {
         *("frame_id", "source", "captured_at", "score", "p_value", "reject", "status", "regions", "latency_ms"),
-        *("model", "threshold", "product"),
+        *("model", "threshold", "pixel_threshold", "product"),
     }
-    assert {"preprocess", "network", "postprocess", "total", "camera_to_verdict"} == set(verdicts[0]["latency_ms"])
+    assert {*STAGES} - {"download"} == set(verdicts[0]["latency_ms"])
     assert all(row["latency_ms"]["camera_to_verdict"] >= row["latency_ms"]["total"] for row in verdicts)
     saved = sorted(path.name for path in (here / "rejects").iterdir())
     assert saved == ["000002_2.png", "000002_2_overlay.jpg", "000004_4.png", "000004_4_overlay.jpg"]
@@ -108,6 +109,33 @@ def test_a_folder_of_colour_filter_frames(here: Path, edgeirf: Run, good: Any, b
     wrong = edgeirf(*options, "--pixel-format", "yuyv")
     assert wrong.returncode == 2
     assert "no pixel format 'yuyv'" in wrong.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "euc-jp", "utf-8"])
+def test_no_character_of_a_name_ends_a_run(here: Path, good: Any, encoding: str) -> None:
+    (here / "parts").mkdir()
+    for number, name in enumerate((b"caf\xe9.png", "Bütte·部.png".encode(), b"a\x1b[31m\nb.png", b"x")):
+        picture = cv2.imencode(".png", good(number, (128, 128)))[1].tobytes()
+        (here / "parts" / os.fsdecode(name)).write_bytes(picture if name != b"x" else b"text")
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    command = [*COMMAND, "-c", "parts", "--jsonl", "out.jsonl"]
+    done = subprocess.run(command, cwd=here, capture_output=True, timeout=120, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert b"\x1b" not in done.stdout + done.stderr
+    assert done.stderr.decode("ascii").splitlines() == ["parts: passed over: 1 other file (x)"]
+    sources = [row["source"] for row in rows(here / "out.jsonl")]
+    assert sources == ["parts/a\\x1b[31m\\nb.png", "parts/Bütte·部.png", "parts/caf\\xe9.png"]
+
+
+def test_pictures_that_were_passed_over_are_an_error_exit(here: Path, edgeirf: Run, good: Any, bad: Any) -> None:
+    write_parts(here / "parts", good, bad, "gg")
+    (here / "parts" / "1.png").rename(here / "parts" / ".1.png")
+    done = edgeirf("--camera", "parts")
+    assert done.returncode == 1
+    assert "1 frames" in done.stdout
+    assert done.stderr.splitlines() == [
+        "edgeirf: not everything was inspected: parts: passed over: 1 hidden; name them to inspect them"
+    ]
 
 
 def test_an_unreadable_image_is_one_line_and_the_rest_goes_on(here: Path, edgeirf: Run, good: Any, bad: Any) -> None:
@@ -134,7 +162,11 @@ def test_a_video_cut_short_is_reported_at_its_end_and_ffmpeg_keeps_quiet(here: P
     assert done.returncode == 1
     count = len(rows(here / "out.jsonl"))
     assert 8 < count < 20
-    assert done.stderr == f"edgeirf: parts.avi ends after {count} of 30 frames: it is cut short or damaged\n"
+    assert done.stderr.splitlines() == [
+        f"edgeirf: parts.avi: frame {count - 1} is cut short: its end-of-image marker is missing",
+        f"edgeirf: parts.avi ends after {count} frames: it is cut short or damaged",
+    ]
+    assert [row["status"] for row in rows(here / "out.jsonl")] == ["ok"] * (count - 1) + ["error"]
     assert done.stdout.splitlines()[-1].startswith(f"{count} frames")
 
 
@@ -151,7 +183,7 @@ def test_a_video_cut_short_is_reported_at_its_end_and_ffmpeg_keeps_quiet(here: P
         (["--camera", "test://", "--false-reject-rate", "2"], 2, "lies between 0 and 1"),
         (["--camera", "test://", "--show"], 1, "--show needs a display"),
         (["--camera", "test://", "--jsonl", "."], 1, "cannot write ."),
-        (["--camera", "test://", "--save-rejects", "tiny.irf/x"], 1, "cannot make the folder"),
+        (["--camera", "test://", "--save-rejects", "tiny.irf/x"], 1, "cannot create the folder"),
     ],
 )
 def test_what_cannot_be_done_is_one_clear_line(

@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edgeirf.export.methods.graphs import InvadGraph, invad_timesteps
+from edgeirf.calib.fitting.gaussian import Gaussian
 from edgeirf.export.onnx.fold_timestep import FoldedNoiseNet
-from edgeirf.trainers.diffusion import make_alphas_cumprod
 from edgeirf.trainers.noise_net import NoiseNet, NoiseNetConfig
 
 CONFIGS = {
@@ -40,27 +39,10 @@ def test_whitening_folds_into_the_last_layers(block: str) -> None:
     z, mean, whitener = torch.randn(2, 6, 4, 5).double(), torch.randn(6).double(), torch.randn(6, 6).double()
     raw = net(z, torch.tensor([200, 200]))
     expected = torch.einsum("oc,nchw->nohw", whitener, raw - mean[:, None, None])
-    assert torch.allclose(FoldedNoiseNet(net, 200).whiten(mean, whitener)(z), expected, rtol=1e-12, atol=1e-11)
+    gaussian = Gaussian(mean.numpy(), whitener.numpy())
+    assert torch.allclose(FoldedNoiseNet(net, 200).whiten(gaussian)(z), expected, rtol=1e-12, atol=1e-11)
 
 
 def test_nothing_of_the_timestep_is_left() -> None:
     folded = FoldedNoiseNet(random_net("conv"), 100)
     assert not [name for name, _ in folded.named_parameters() if "time" in name or "modulate" in name]
-
-
-@pytest.mark.parametrize(("steps", "timesteps"), [(1, (999,)), (3, (333, 666, 999)), (5, (199, 399, 599, 799, 999))])
-def test_invad_timesteps(steps: int, timesteps: tuple[int, ...]) -> None:
-    assert invad_timesteps(steps) == timesteps
-
-
-def test_invad_is_ddim_inversion() -> None:
-    """Step by step through x0 as in the paper, against the unrolled closed form."""
-    net = random_net("conv")
-    z = torch.randn(1, 6, 4, 5).double()
-    expected, before = z, torch.tensor(1.0).double()
-    for t in (333, 666, 999):
-        after, noise = make_alphas_cumprod()[t], net(expected, torch.tensor([t]))
-        clean = (expected - (1 - before).sqrt() * noise) / before.sqrt()
-        expected, before = after.sqrt() * clean + (1 - after).sqrt() * noise, after
-    graph = InvadGraph(torch.nn.Identity(), net, (333, 666, 999))
-    assert torch.allclose(graph(z), expected, rtol=1e-9, atol=1e-9)

@@ -81,7 +81,7 @@ def test_every_precision_runs_and_agrees(precisions: Bundle, precision: str) -> 
     spread = float(np.std(fp32.scores))
     with edgeirf.load(precisions.path, device="cpu", precision=precision, product="blue", threads=1) as detector:
         golden = precisions.golden
-        scores = [detector.chain.score_prepared(image).score for image in golden["images"]]
+        scores = [detector.executor.score_pixels(image).score for image in golden["images"]]
         assert np.abs(np.array(scores) - golden["scores"]).max() < 2 * spread
         assert abs(detector.threshold - fp32.scores[-1]) < 2 * spread
 

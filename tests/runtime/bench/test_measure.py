@@ -15,11 +15,11 @@ from edgeirf.cli import app
 from edgeirf.errors import BackendError, UsageError
 from edgeirf.runtime.bench import Target, Workload, find_targets, measure, plot, report
 from edgeirf.runtime.bench.frames import camera_frames, golden_frames
-from edgeirf.runtime.bench.targets import why_not
 from edgeirf.runtime.detector import load
+from edgeirf.runtime.executors.select import ThisMachine
 from edgeirf.settings import Preprocess
 
-STAGES = {"preprocess", "network", "postprocess", "total"}
+STAGES = {"upload", "preprocess", "network", "postprocess", "inference", "total"}
 PERCENTILES = ["p50_ms", "p95_ms", "p99_ms", "p999_ms", "max_ms"]
 
 
@@ -34,7 +34,7 @@ def test_what_is_measured(tiny_path: Path, work: Workload) -> None:
     done = measure(bundle, Target("cpu", "fp32", "fp32"), work)
     assert done.error is None
     assert set(done.steady) == set(done.triggered) == STAGES
-    assert done.counts == done.misses == {"steady": 6, "triggered": 3}
+    assert done.counts == done.late == {"steady": 6, "triggered": 3}
     for stage in done.steady.values():
         assert list(stage) == PERCENTILES
         assert sorted(stage.values()) == list(stage.values())
@@ -70,7 +70,7 @@ class TestTargets:
     def test_the_cpu_is_always_there(self, tiny_path: Path) -> None:
         found = find_targets(Bundle.read(tiny_path))
         assert Target("cpu", "fp32", "fp32") in found
-        assert all(why_not(target.device) is None for target in found)
+        assert all(ThisMachine().support(target.device).works for target in found)
 
     def test_wrong_wishes(self, tiny_path: Path) -> None:
         bundle = Bundle.read(tiny_path)
@@ -78,7 +78,7 @@ class TestTargets:
             find_targets(bundle, device="tpu")
         with pytest.raises(UsageError, match="no int8 graph"):
             find_targets(bundle, precision="int8")
-        if why_not("tensorrt"):
+        if not ThisMachine().support("tensorrt").works:
             with pytest.raises(BackendError):
                 find_targets(bundle, device="tensorrt")
 

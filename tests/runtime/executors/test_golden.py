@@ -13,7 +13,7 @@ from edgeirf import bundle as bundles
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, BundleError
 from edgeirf.runtime.executors import golden
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 
 
 class Scaled:
@@ -22,7 +22,7 @@ class Scaled:
     name = "scaled"
 
     def __init__(self, bundle: Bundle, gain: float) -> None:
-        self.inner = OnnxRuntimeBackend(bundle.member("model.fp32.onnx"), threads=1)
+        self.inner = OnnxRuntimeNetwork(bundle.member("model.fp32.onnx"), threads=1)
         self.gain = np.float32(gain)
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,16 +1,20 @@
+"""ONNX Runtime as the network: what it cannot do is one clear line, and nothing leaves the machine."""
+
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import edgeirf
 from edgeirf.errors import BackendError
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
+from edgeirf.runtime.executors import onnxruntime as module
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 
 FRAME = np.full((64, 64, 3), 128, np.uint8)
 
@@ -84,13 +88,43 @@ def test_a_session_inherited_over_fork_says_so_and_lets_the_child_end(tiny_path:
 
 
 def test_closing_twice_is_no_error_and_a_call_after_close_is_one_line(tiny_path: Path, tiny_onnx: bytes) -> None:
-    backend = OnnxRuntimeBackend(tiny_onnx, threads=1)
-    backend.close()
-    backend.close()
+    network = OnnxRuntimeNetwork(tiny_onnx, threads=1)
+    network.close()
+    network.close()
     with pytest.raises(BackendError, match="the model is closed: load it again"):
-        backend.run(np.zeros((1, 3, 64, 64), np.float32))
+        network.run(np.zeros((1, 3, 64, 64), np.float32))
     detector = edgeirf.load(tiny_path, threads=1)
     detector.close()
     detector.close()
     with pytest.raises(BackendError, match="closed"):
         detector(FRAME)
+
+
+def test_a_batch_goes_in_and_a_field_comes_out(tiny_onnx: bytes) -> None:
+    network = OnnxRuntimeNetwork(tiny_onnx, threads=1)
+    assert network.run(np.zeros((2, 3, 64, 64), np.float32)).shape == (2, 4, 8, 8)
+    with pytest.raises(BackendError) as raised:
+        network.run(np.zeros((2, 4, 64, 64), np.float32))
+    assert str(raised.value).startswith("ONNX Runtime failed: ")
+    assert "\n" not in str(raised.value)
+    network.close()
+    network.close()
+
+
+def test_a_graph_that_is_none() -> None:
+    with pytest.raises(BackendError, match="ONNX Runtime refuses the graph"):
+        OnnxRuntimeNetwork(b"not a graph")
+
+
+def test_cuda_without_onnxruntime_gpu(tiny_onnx: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(BackendError, match="no CUDAExecutionProvider: pip install onnxruntime-gpu"):
+        OnnxRuntimeNetwork(tiny_onnx, provider="CUDAExecutionProvider")
+
+
+def test_onnx_runtime_that_falls_back_without_a_word(tiny_onnx: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    session = SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(module.onnxruntime, "InferenceSession", lambda *_, **__: session)
+    with pytest.raises(BackendError, match="could not start its CUDAExecutionProvider"):
+        OnnxRuntimeNetwork(tiny_onnx, provider="CUDAExecutionProvider")

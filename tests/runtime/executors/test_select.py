@@ -1,7 +1,12 @@
+"""Which device and graph are chosen, and why."""
+
 from __future__ import annotations
 
 import io
 import logging
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +16,106 @@ import pytest
 import edgeirf
 from edgeirf import bundle as bundles
 from edgeirf.bundle import Bundle
-from edgeirf.errors import BackendError, BundleError
+from edgeirf.errors import BackendError, BundleError, UsageError
+from edgeirf.runtime.executors import select
+from edgeirf.runtime.executors.select import ALL, Candidate, Request, Support, ThisMachine, explain, open_executor
+
+
+class MadeUp:
+    """A machine on which some devices work."""
+
+    def __init__(self, *works: str) -> None:
+        self.works = works
+
+    def support(self, device: str) -> Support:
+        return Support(device in self.works, f"{device} {'works' if device in self.works else 'is missing'}")
+
+
+@pytest.fixture
+def mixed(tmp_path: Path, tiny_bundle: Callable[..., Path]) -> Bundle:
+    """A bundle with FP32, an FP16 graph that its gate refused, and an INT8 graph for each family."""
+    plain = Bundle.read(tiny_bundle(tmp_path / "plain.irf", held_out=19))
+    graph, fp32 = plain.member("model.fp32.onnx"), plain.manifest.models["fp32"]
+    models = {
+        "fp32": fp32,
+        "fp16": replace(fp32, precision="fp16", file="model.fp16.onnx", refused="3 decisions differ"),
+        "int8": replace(fp32, precision="int8", file="model.int8.onnx", family="onnxruntime"),
+        "int8-tensorrt": replace(fp32, precision="int8", file="model.rt.onnx", family="tensorrt"),
+    }
+    members = {model.file: graph for model in models.values()} | {bundles.GOLDEN: plain.member(bundles.GOLDEN)}
+    bundles.write(tmp_path / "mixed.irf", replace(plain.manifest, models=models), members)
+    return Bundle.read(tmp_path / "mixed.irf")
+
+
+def rows(found: tuple[Candidate, ...]) -> list[tuple[str, str, bool, bool, str]]:
+    return [(one.device, one.graph, one.runs, one.taken, one.reason) for one in found]
+
+
+def test_the_fastest_device_and_graph_come_first(mixed: Bundle) -> None:
+    assert rows(explain(mixed, machine=MadeUp("tensorrt", "cpu"))) == [
+        ("tensorrt", "int8-tensorrt", True, True, "tensorrt works"),
+        ("tensorrt", "fp32", True, False, "after tensorrt int8-tensorrt"),
+        ("tensorrt", "fp16", True, False, "3 decisions differ"),
+        ("cpu", "int8", True, False, "after tensorrt int8-tensorrt"),
+        ("cpu", "fp32", True, False, "after tensorrt int8-tensorrt"),
+        ("cpu", "fp16", True, False, "3 decisions differ"),
+    ]
+
+
+def test_a_device_that_does_not_work_says_why(mixed: Bundle) -> None:
+    assert rows(explain(mixed, precision="fp32", machine=MadeUp("cpu"))) == [
+        ("tensorrt", "fp32", False, False, "tensorrt is missing"),
+        ("cpu", "fp32", True, True, "cpu works"),
+    ]
+
+
+def test_a_graph_that_was_asked_for_is_taken_though_its_gate_refused_it(mixed: Bundle) -> None:
+    assert rows(explain(mixed, "cpu", "fp16", MadeUp("cpu"))) == [("cpu", "fp16", True, True, "cpu works")]
+
+
+def test_without_a_bundle_the_devices_are_explained() -> None:
+    assert rows(explain(machine=MadeUp("cpu"))) == [
+        ("tensorrt", "", False, False, "tensorrt is missing"),
+        ("cpu", "", True, True, "cpu works"),
+    ]
+    assert [one.device for one in explain(device=ALL, machine=MadeUp())] == ["cpu", "openvino", "cuda", "tensorrt"]
+    assert not any(one.taken for one in explain(machine=MadeUp()))
+
+
+@pytest.mark.parametrize("precision", [None, "fp32", "fp16", "int8"])
+def test_what_is_explained_is_what_is_opened(mixed: Bundle, precision: str | None) -> None:
+    (taken,) = [one for one in explain(mixed, "cpu", precision) if one.taken]
+    selection = open_executor(mixed, Request("part", 0.01, "cpu", precision, threads=1))
+    assert (selection.device, selection.key) == (taken.device, taken.graph)
+    selection.executor.close()
+    selection.executor.close()
+
+
+def test_all_is_no_device_to_open(mixed: Bundle) -> None:
+    for device in (ALL, "gpu"):
+        message = f"unknown device '{device}': choose one of auto, cpu, openvino, cuda, tensorrt"
+        with pytest.raises(UsageError, match=message):
+            open_executor(mixed, Request("part", 0.01, device))
+
+
+def test_the_cpu_always_works_here() -> None:
+    assert ThisMachine().support("cpu").works
+    assert "CUDA" in ThisMachine().support("cuda").reason
+
+
+def test_looking_at_a_machine_loads_no_library() -> None:
+    """``edgeirf doctor`` must work where OpenCV or ONNX Runtime crashes."""
+    code = "import sys, edgeirf.runtime.doctor; print(*{'cv2', 'onnxruntime', 'pycuda', 'tensorrt'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
+
+
+@pytest.mark.parametrize("nodes", [("nvidiactl",), ("nvmap", "nvhost-ctrl-gpu"), ("dxg",), ()])
+def test_a_gpu_is_seen_by_its_device_nodes(tmp_path: Path, nodes: tuple[str, ...]) -> None:
+    (tmp_path / "dev").mkdir()
+    for node in nodes:
+        (tmp_path / "dev" / node).touch()
+    assert select.gpu_present(tmp_path) is bool(nodes)
 
 
 def with_int8(source: Path, path: Path, tolerance: float) -> Path:

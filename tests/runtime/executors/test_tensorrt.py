@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,11 @@ from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, UsageError
 from edgeirf.runtime import detector
 from edgeirf.runtime.cuda import context as cuda_context
-from edgeirf.runtime.executors import select as backends
-from edgeirf.runtime.executors import tensorrt as backend_module
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeBackend
-from edgeirf.runtime.executors.select import Opened, candidates, open_model
-from edgeirf.runtime.executors.tensorrt import open_on
+from edgeirf.runtime.executors import select
+from edgeirf.runtime.executors import tensorrt as tensorrt_module
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
+from edgeirf.runtime.executors.select import Request, Selection, candidates, open_executor
+from edgeirf.runtime.executors.tensorrt import LoadedGraph, load_on
 from edgeirf.runtime.tensorrt import library
 from edgeirf.runtime.tensorrt.cache import EngineCache
 from edgeirf.runtime.tensorrt.device import Gpu
@@ -50,8 +49,12 @@ def provider(stand_in: Any, tmp_path: Path) -> EngineProvider:
     return EngineProvider(stand_in.library(), stand_in.device, EngineCache(tmp_path / "cache"))
 
 
-def open_best(provider: EngineProvider, bundle: Bundle, precision: str | None = None) -> Opened:
-    return open_on(provider, bundle, candidates(bundle, "tensorrt", precision))
+def open_best(provider: EngineProvider, bundle: Bundle, precision: str | None = None) -> LoadedGraph:
+    return load_on(provider, bundle, candidates(bundle, "tensorrt", precision))
+
+
+def open_model(bundle: Bundle, device: str = "auto", precision: str | None = None) -> Selection:
+    return open_executor(bundle, Request("part", 0.01, device, precision))
 
 
 def test_the_fastest_precision_gives_what_onnx_runtime_gives(
@@ -59,26 +62,26 @@ def test_the_fastest_precision_gives_what_onnx_runtime_gives(
 ) -> None:
     opened = open_best(provider, many)
     assert (opened.key, stand_in.builds) == ("int8", ["int8"])
-    reference = OnnxRuntimeBackend(many.member("model.fp32.onnx"), threads=1)
+    reference = OnnxRuntimeNetwork(many.member("model.fp32.onnx"), threads=1)
     for seed in range(3):
         batch = np.random.default_rng(seed).normal(size=(2, 3, 64, 64)).astype(np.float32)
-        np.testing.assert_array_equal(opened.backend.run(batch), reference.run(batch))
+        np.testing.assert_array_equal(opened.network.run(batch), reference.run(batch))
 
 
 def test_a_field_stays_as_it_is_when_the_next_one_comes(provider: EngineProvider, many: Bundle) -> None:
-    backend = open_best(provider, many).backend
-    first = backend.run(np.ones((2, 3, 64, 64), np.float32))
+    network = open_best(provider, many).network
+    first = network.run(np.ones((2, 3, 64, 64), np.float32))
     kept = first.copy()
-    backend.run(np.zeros((2, 3, 64, 64), np.float32))
+    network.run(np.zeros((2, 3, 64, 64), np.float32))
     np.testing.assert_array_equal(first, kept)
 
 
 def test_addresses_that_another_has_bound_do_not_matter(provider: EngineProvider, many: Bundle) -> None:
-    backend: Any = open_best(provider, many).backend
+    network: Any = open_best(provider, many).network
     batch = np.ones((2, 3, 64, 64), np.float32)
-    before = backend.run(batch)
-    backend.engine.bind(0, 0)
-    np.testing.assert_array_equal(backend.run(batch), before)
+    before = network.run(batch)
+    network.engine.bind(0, 0)
+    np.testing.assert_array_equal(network.run(batch), before)
 
 
 def test_engines_are_built_once(stand_in: Any, provider: EngineProvider, many: Bundle) -> None:
@@ -172,15 +175,15 @@ def test_an_engine_tensorrt_does_not_take_is_rebuilt(
 
 
 def test_another_batch_is_refused(provider: EngineProvider, many: Bundle) -> None:
-    backend = open_best(provider, many).backend
+    network = open_best(provider, many).network
     with pytest.raises(BackendError, match=r"takes \(2, 3, 64, 64\), not \(1, 3, 64, 64\)"):
-        backend.run(np.zeros((1, 3, 64, 64), np.float32))
+        network.run(np.zeros((1, 3, 64, 64), np.float32))
 
 
 def test_closing_frees_the_gpu(stand_in: Any, provider: EngineProvider, many: Bundle) -> None:
-    backend = open_best(provider, many).backend
-    backend.close()
-    backend.close()
+    network = open_best(provider, many).network
+    network.close()
+    network.close()
     assert stand_in.device.closed
     assert not stand_in.device.depth
 
@@ -199,7 +202,7 @@ def test_what_rtx_compiled_is_kept(stand_in: Any, many: Bundle, tmp_path: Path) 
 def installed(stand_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The stand-ins where the real TensorRT, driver and cache would be."""
     loaded = stand_in.library()
-    monkeypatch.setattr(backend_module, "CudaDevice", lambda: stand_in.device)
+    monkeypatch.setattr(tensorrt_module, "CudaDevice", lambda: stand_in.device)
     monkeypatch.setattr(library, "load", lambda: loaded)
     monkeypatch.setenv("EDGEIRF_CACHE", str(tmp_path / "cache"))
     return stand_in
@@ -220,7 +223,7 @@ def test_which_back_end_a_device_means(
 ) -> None:
     installed.gain.update(dict.fromkeys(broken, 2.0))
     opened = open_model(many, device)
-    assert (opened.backend.name, opened.key) == (name, key)
+    assert (opened.executor.name, opened.key) == (name, key)
     assert installed.device.closed is (device == "auto" and name == "onnxruntime")
 
 
@@ -253,9 +256,9 @@ def test_auto_says_why_a_gpu_idles(
         raise BackendError("pycuda is not installed: pip install pycuda")
 
     monkeypatch.setattr(cuda_context, "load_driver", missing)
-    monkeypatch.setattr(backends, "gpu_present", lambda: gpu)
+    monkeypatch.setattr(select, "gpu_present", lambda: gpu)
     with caplog.at_level(logging.DEBUG, "edgeirf"):
-        assert open_model(many, "auto").backend.name == "onnxruntime"
+        assert open_model(many, "auto").executor.name == "onnxruntime"
     (record,) = [r for r in caplog.records if "TensorRT is not used" in r.getMessage()]
     assert record.levelno == level
     assert "pip install pycuda" in record.getMessage()
@@ -268,8 +271,8 @@ def test_a_cache_others_can_write_to_is_not_used(
 ) -> None:
     (tmp_path / "cache" / "engines").mkdir(parents=True)
     (tmp_path / "cache" / "engines").chmod(0o777)
-    monkeypatch.setattr(backends, "gpu_present", lambda: True)
-    assert open_model(many, "auto").backend.name == "onnxruntime"
+    monkeypatch.setattr(select, "gpu_present", lambda: True)
+    assert open_model(many, "auto").executor.name == "onnxruntime"
     assert "TensorRT is not used: others can write to" in caplog.text
     assert installed.device.closed
 
@@ -280,41 +283,10 @@ def test_auto_runs_a_precision_only_onnx_runtime_has(installed: Any, many: Bundl
     members = {name: many.member(name) for name in many.manifest.members}
     bundles.write(tmp_path / "other.irf", replace(many.manifest, models=models), members)
     other = Bundle.read(tmp_path / "other.irf")
-    assert open_model(other, "auto", "int8").backend.name == "onnxruntime"
+    assert open_model(other, "auto", "int8").executor.name == "onnxruntime"
     assert open_model(other, "auto").key == "fp16"
     with pytest.raises(UsageError, match="has no int8 for tensorrt"):
         open_model(other, "tensorrt", "int8")
-
-
-@pytest.mark.parametrize("nodes", [("nvidiactl",), ("nvmap", "nvhost-ctrl-gpu"), ("dxg",), ()])
-def test_a_gpu_is_seen_by_its_device_nodes(tmp_path: Path, nodes: tuple[str, ...]) -> None:
-    (tmp_path / "dev").mkdir()
-    for node in nodes:
-        (tmp_path / "dev" / node).touch()
-    assert backends.gpu_present(tmp_path) is bool(nodes)
-
-
-def test_an_unknown_device(many: Bundle) -> None:
-    with pytest.raises(UsageError, match="unknown device 'gpu': choose one of auto, cpu, cuda, tensorrt"):
-        open_model(many, "gpu")
-
-
-def test_cuda_without_onnxruntime_gpu(many: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgeirf.runtime.executors import onnxruntime as ort
-
-    monkeypatch.setattr(ort.onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    with pytest.raises(BackendError, match="no CUDAExecutionProvider: pip install onnxruntime-gpu"):
-        open_model(many, "cuda")
-
-
-def test_onnx_runtime_that_falls_back_without_a_word(many: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgeirf.runtime.executors import onnxruntime as ort
-
-    monkeypatch.setattr(ort.onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
-    session = SimpleNamespace(get_providers=lambda: ["CPUExecutionProvider"])
-    monkeypatch.setattr(ort.onnxruntime, "InferenceSession", lambda *_, **__: session)
-    with pytest.raises(BackendError, match="could not start its CUDAExecutionProvider"):
-        open_model(many, "cuda")
 
 
 def test_engines_built_at_export_are_there_at_the_first_start(

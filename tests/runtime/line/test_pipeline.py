@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from edgeirf.errors import BackendError, EdgeirfError, FrameError, SourceError, UsageError
+from edgeirf.runtime.inspection import Inspection
 from edgeirf.runtime.line.pipeline import run_pipeline
 from edgeirf.runtime.line.stats import WINDOW, Stats
+from edgeirf.runtime.sinks import Record, Sink
 from edgeirf.runtime.sources.frame import Frame
+from edgeirf.settings import Preprocess
 from edgeirf.verdict import Verdict
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
@@ -49,44 +53,96 @@ class FakeDetector:
     def __init__(self, errors: dict[int, Exception] | None = None, depth: int = 1) -> None:
         self.errors = errors or {}
         self.depth = depth
-        self.in_flight: list[dict[str, object]] = []
+        self.queue: list[tuple[Frame, str | None]] = []
         self.calls: list[str] = []
+        self.anomaly_map: FakeMap | None = None
 
-    def submit(self, image: np.ndarray, *, pixel_format: str | None, **about: object) -> None:
-        assert len(self.in_flight) < self.depth
-        self.calls.append(f"submit {about['frame_id']}")
-        error = self.errors.get(about["frame_id"])
+    @property
+    def in_flight(self) -> int:
+        return len(self.queue)
+
+    def submit(self, frame: Frame) -> None:
+        assert self.in_flight < self.depth
+        self.calls.append(f"submit {frame.frame_id}")
+        if frame.image is None:
+            raise FrameError(frame.error)
+        error = self.errors.get(frame.frame_id)
         if error is not None and not isinstance(error, BackendError):
             raise error
-        self.in_flight.append(about)
+        self.queue.append((frame, None))
 
-    def result(self) -> Verdict:
-        about = self.in_flight.pop(0)
-        number = about["frame_id"]
+    def refuse(self, frame: Frame, error: str) -> None:
+        self.queue.append((frame, error))
+
+    def result(self) -> Inspection:
+        frame, error = self.queue[0]
+        number = frame.frame_id
         self.calls.append(f"result {number}")
-        if number in self.errors:
+        if error is None and number in self.errors:
+            self.queue[0] = (frame, str(self.errors[number]))
             raise self.errors[number]
-        return Verdict(number % 2 == 1, 1.0, 0.5, 2.0, latency_ms={"network": 1.0, "total": 1.0}, **about)
+        self.queue.pop(0)
+        if error is not None:
+            return self.failed(error, frame)
+        latency = {"total": 1.0, "camera_to_verdict": 2.0}
+        verdict = Verdict(
+            number % 2 == 1, 1.0, 0.5, 2.0, frame_id=number, captured_at=frame.captured_at, latency_ms=latency
+        )
+        return Inspection(verdict, frame, Preprocess(size=(32, 32)), (4, 4), self.anomaly_map)
 
-    def failed(self, error: str, **about: object) -> Verdict:
-        return Verdict(True, None, None, 2.0, status="error", error=error, **about)
+    def give_up(self, error: str) -> list[Inspection]:
+        given, self.queue = self.queue, []
+        return [self.failed(own or error, frame) for frame, own in given]
+
+    def failed(self, error: str, frame: Frame) -> Inspection:
+        verdict = Verdict(True, None, None, 2.0, status="error", error=error, frame_id=frame.frame_id)
+        return Inspection(verdict, frame, Preprocess(size=(32, 32)))
 
 
-class Collector:
+class FakeMap:
+    """Counts how often it is asked for."""
+
+    def __init__(self, error: EdgeirfError | None = None) -> None:
+        self.asked, self.error = 0, error
+
+    def array(self) -> np.ndarray:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+        return np.ones((4, 4), np.float32)
+
+    def heat(self) -> None:
+        return None
+
+
+class Collector(Sink):
     def __init__(self, broken_at: int | None = None, broken_close: bool = False) -> None:
-        self.verdicts: list[Verdict] = []
+        self.records: list[Record] = []
         self.broken_at, self.broken_close = broken_at, broken_close
         self.closed = False
 
-    def write(self, frame: Frame, verdict: Verdict) -> None:
-        if frame.frame_id == self.broken_at:
+    @property
+    def verdicts(self) -> list[Verdict]:
+        return [record.verdict for record in self.records]
+
+    def write(self, record: Record) -> None:
+        if record.verdict.frame_id == self.broken_at:
             raise EdgeirfError("the disk is full")
-        self.verdicts.append(verdict)
+        self.records.append(record)
 
     def close(self) -> None:
         self.closed = True
         if self.broken_close:
             raise EdgeirfError("the last one was lost")
+
+
+class Pictures(Collector):
+    """Needs pictures of rejects."""
+
+    needs = frozenset({"frame", "map", "overlay"})
+
+    def wants(self, verdict: Verdict) -> bool:
+        return verdict.reject
 
 
 def frames(count: int) -> list[Frame]:
@@ -103,13 +159,31 @@ def test_every_frame_gets_a_verdict_in_order() -> None:
     assert source.closed
 
 
-def test_camera_to_verdict_counts_from_capture() -> None:
-    frame = Frame(IMAGE, 0, "fake", None)
-    late, sink = Frame(IMAGE, 0, "fake", None, clock=frame.clock - 0.5), Collector()
-    run_pipeline(FakeSource(late), FakeDetector(), [sink], Stats())
-    latencies = sink.verdicts[0].latency_ms
-    assert list(latencies) == ["network", "total", "camera_to_verdict"]
-    assert 500 <= latencies["camera_to_verdict"] < 5000
+def test_what_sinks_need_is_made_before_it_is_handed_over_and_nothing_else() -> None:
+    detector, plain, pictures = FakeDetector(), Collector(), Pictures()
+    detector.anomaly_map = FakeMap()
+    assert run_pipeline(FakeSource(*frames(4)), detector, [plain, pictures], Stats()) is None
+    assert [verdict.frame_id for verdict in pictures.verdicts] == [1, 3]
+    assert detector.anomaly_map.asked == 4  # the map and the overlay of two rejects
+    for record in pictures.records:
+        assert record.frame is not None
+        assert record.map is not None
+        assert record.overlay is not None
+        assert pickle.loads(pickle.dumps(record)).verdict == record.verdict
+    assert [record.map is None for record in plain.records] == [True, False, True, False]
+    alone = Collector()
+    run_pipeline(FakeSource(*frames(2)), detector, [alone], Stats())
+    assert [(record.frame, record.map, record.overlay) for record in alone.records] == [(None, None, None)] * 2
+    assert detector.anomaly_map.asked == 4
+
+
+def test_a_map_that_cannot_be_made_costs_no_verdict() -> None:
+    detector, plain, pictures = FakeDetector(), Collector(), Pictures()
+    detector.anomaly_map = FakeMap(BackendError("GPU lost"))
+    problem = run_pipeline(FakeSource(*frames(4)), detector, [plain, pictures], Stats())
+    assert str(problem) == "GPU lost"
+    assert [verdict.frame_id for verdict in plain.verdicts] == [0, 1]
+    assert [(record.verdict.frame_id, record.map) for record in pictures.records] == [(1, None)]
 
 
 @pytest.mark.parametrize(
@@ -240,5 +314,5 @@ def test_the_line_says_what_there_is_to_say() -> None:
     stats = Stats()
     stats.add(verdict(10.0, reject=True))
     assert stats.line(0, 2.0, 40) == "1/40 frames · 2.0/s · 1 rejected · p50 10.0 ms, p99 10.0 ms"
-    stats.add(FakeDetector().failed("no"))
+    stats.add(FakeDetector().failed("no", Frame(None, 0, "fake")).verdict)
     assert stats.line(3, 2.0) == "2 frames · 2.0/s · 2 rejected · 1 failed · 3 dropped · p50 10.0 ms, p99 10.0 ms"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgeirf.errors import SourceError, UsageError
 from edgeirf.runtime.sources import open_source
@@ -45,6 +49,50 @@ def test_a_folder_gives_its_images_in_order_and_errors_in_place(tmp_path: Path) 
     assert frames[3].image[0, 0, 0] == 2
 
 
+def test_sub_folders_and_every_format_are_inspected(tmp_path: Path) -> None:
+    write_images(tmp_path, ["1.png", "2.webp", "3.ppm", "4.jpeg"])
+    (tmp_path / "4.jpeg").rename(tmp_path / "4.jfif")
+    write_images(tmp_path / "a" / "b", ["5.tif"])
+    assert [Path(frame.source).name for frame in open_source(str(tmp_path)) if frame.image is not None] == [
+        *("1.png", "2.webp", "3.ppm", "4.jfif", "5.tif")
+    ]
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", ".hidden.png", ".cache/1.png", "ground_truth/1.png", "1_mask.png"])
+def test_what_was_offered_and_not_inspected_is_an_error_at_the_end(tmp_path: Path, name: str) -> None:
+    write_images(tmp_path, ["1.png"])
+    write_images((tmp_path / name).parent, ["x.png"])
+    ((tmp_path / name).parent / "x.png").rename(tmp_path / name)
+    frames = []
+    with pytest.raises(SourceError, match=r"not everything was inspected: .*passed over: 1 "):
+        frames.extend(open_source(str(tmp_path)))
+    assert len(frames) == 1
+
+
+def test_files_that_are_no_pictures_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_images(tmp_path, ["1.png"])
+    (tmp_path / "notes.txt").touch()
+    assert len(list(open_source(str(tmp_path)))) == 1
+    assert caplog.messages == [f"{tmp_path}: passed over: 1 other file (.txt)"]
+
+
+def test_a_glob_that_names_folders_inspects_what_is_in_them(tmp_path: Path) -> None:
+    write_images(tmp_path / "a", ["1.png"])
+    write_images(tmp_path / "b", ["2.png"])
+    assert len(list(open_source(str(tmp_path / "*")))) == 2
+    assert len(list(open_source(str(tmp_path / "**")))) == 2
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_odd_files_have_their_verdict_and_do_not_hang(tmp_path: Path, kind: str) -> None:
+    write_images(tmp_path, ["1.png", "3.png"])
+    if kind == "pipe":
+        os.mkfifo(tmp_path / "2.png")
+    else:
+        (tmp_path / "2.png").symlink_to("/dev/zero")
+    assert [frame.error is None for frame in open_source(str(tmp_path))] == [True, False, True]
+
+
 def test_globs_and_single_files(tmp_path: Path) -> None:
     write_images(tmp_path / "a", ["1.png", "2.bmp"])
     write_images(tmp_path / "b" / "c", ["3.png"])
@@ -70,9 +118,9 @@ def test_a_folder_stops_when_told(tmp_path: Path) -> None:
     [
         ("missing.mp4", SourceError, "there is no missing.mp4"),
         ("", UsageError, "is empty"),
-        ("empty", SourceError, "no jpg, png"),
-        ("parent", SourceError, r"'parent/\*\*'"),
-        ("nothing/*.png", SourceError, "no jpg, png, bmp or tiff image matches"),
+        ("empty", SourceError, "empty: no pictures to inspect"),
+        ("videos", SourceError, r"passed over: 1 videos: no pictures"),
+        ("nothing/*.png", SourceError, "no picture matches nothing"),
         ("text.mp4", SourceError, "cannot open text.mp4 as a video"),
         ("97", SourceError, "there is no /dev/video97"),
         ("v4l2:///dev/video98", SourceError, "there is no /dev/video98"),
@@ -90,7 +138,8 @@ def test_what_cannot_be_opened_is_one_clear_error(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mp4").write_text("this is no video")
-    write_images(tmp_path / "parent" / "child", ["1.png"])
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "1.mp4").touch()
     with pytest.raises(error, match=message):
         open_source(text, timeout=1.0)
 
@@ -108,7 +157,7 @@ def test_a_whole_video_ends_without_complaint(tmp_path: Path, name: str, codec: 
     frames = list(source)
     source.close()
     assert [frame.frame_id for frame in frames] == list(range(40))
-    assert source.total == 40
+    assert source.total == (None if name.endswith("mkv") else 40)  # Matroska does not store it
     assert frames[0].image.shape == (120, 160, 3)
 
 
@@ -120,9 +169,14 @@ def test_a_video_cut_short_gives_what_it_has_and_then_says_so(
     path = write_video(tmp_path / name, codec)
     path.write_bytes((data := path.read_bytes())[: int(len(data) * share)])
     frames = []
-    with pytest.raises(SourceError, match=r"ends after \d+ of 40 frames: it is cut short"):
+    whole = list(open_source(str(write_video(tmp_path / f"whole{path.suffix}", codec))))
+    with pytest.raises(SourceError, match=r"ends after \d+ frames: it is cut short"):
         frames.extend(open_source(str(path)))
     assert 40 * share - 4 < len(frames) < 40
+    doubtful = [frame.frame_id for frame in frames if frame.error]
+    assert doubtful == [frame.frame_id for frame in frames[-1 if codec == "MJPG" else -4 :]]
+    for frame, reference in zip(frames[: doubtful[0]], whole, strict=False):
+        np.testing.assert_array_equal(frame.image, reference.image)
 
 
 def test_an_mp4_without_its_index_cannot_be_opened(tmp_path: Path) -> None:
@@ -130,6 +184,40 @@ def test_an_mp4_without_its_index_cannot_be_opened(tmp_path: Path) -> None:
     path.write_bytes((data := path.read_bytes())[: len(data) // 2])
     with pytest.raises(SourceError, match="cut short"):
         open_source(str(path))
+
+
+def test_a_damaged_jpeg_in_a_video_is_an_error_and_the_rest_goes_on(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "v.avi", "MJPG", 10)
+    data = bytearray(path.read_bytes())
+    place = [found.start() for found in re.finditer(rb"\xff\xd8\xff", data)][4]
+    data[place + 2] = 0  # no marker where one must be
+    path.write_bytes(data)
+    frames = list(open_source(str(path)))
+    assert [frame.frame_id for frame in frames if frame.error] == [4]
+    assert len(frames) == 10
+
+
+def test_a_video_that_changes_its_size_is_an_error_by_name(tmp_path: Path) -> None:
+    sizes = [(48, 64)] * 12 + [(96, 128)] * 4
+    pictures = (cv2.imencode(".jpg", np.full((*size, 3), 99, np.uint8))[1].tobytes() for size in sizes)
+    (tmp_path / "v.mjpg").write_bytes(b"".join(pictures))
+    frames = list(open_source(str(tmp_path / "v.mjpg")))
+    assert [frame.error is None for frame in frames] == [True] * 12 + [False] * 4
+    assert "changed its frames from 64x48 to 128x96" in frames[12].error
+
+
+def animation(count: int) -> bytes:
+    frames = [Image.fromarray(np.full((40, 60), 9 * number, np.uint8)) for number in range(count)]
+    frames[0].save(buffer := io.BytesIO(), "GIF", save_all=True, append_images=frames[1:])
+    return buffer.getvalue()
+
+
+def test_an_animated_gif_is_a_video_and_one_that_is_cut_says_so(tmp_path: Path) -> None:
+    (tmp_path / "v.gif").write_bytes(data := animation(12))
+    assert len(list(open_source(str(tmp_path / "v.gif")))) == 12
+    (tmp_path / "v.gif").write_bytes(data[: len(data) * 2 // 3])
+    with pytest.raises(SourceError, match="cut short"):
+        list(open_source(str(tmp_path / "v.gif")))
 
 
 class Player:
@@ -154,6 +242,7 @@ class Player:
         ("aaxa", 6, [2], True),
         ("aaaaa", 4, [], False),
         ("aaa", None, [], False),
+        ("aaxa", None, [2], False),
         ("xxxx", 4, [], True),
     ],
 )

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeirf.errors import SourceError, UsageError
+from edgeirf.errors import FrameError, SourceError, UsageError
 from edgeirf.runtime.sources import open_source
 from edgeirf.runtime.sources.live import FAILURES, QUEUE, LiveSource
 
@@ -66,21 +66,51 @@ def test_a_slow_reader_gets_the_newest_frames_and_a_count_of_the_others() -> Non
     assert camera.released
 
 
-def test_a_failed_read_is_a_frame_with_an_error_and_the_rest_goes_on() -> None:
-    camera = FakeCamera([True, False], hang=True)
+def test_failed_reads_are_errors_once_the_camera_goes_on() -> None:
+    camera = FakeCamera([True, False, True], hang=True)
     source = LiveSource("0", camera, timeout=5)
     frames = iter(source)
-    assert [next(frames).error for _ in range(2)] == [None, "0: the camera gave no frame"]
+    wait_for(lambda: camera.read == 4)
+    assert source.dropped == 1
+    assert [next(frames).error for _ in range(2)] == ["0: the camera gave no frame", None]
     camera.finish.set()
     source.close()
 
 
-def test_a_camera_that_is_gone_ends_with_an_error() -> None:
-    source = LiveSource("0", FakeCamera([True]), timeout=5)
+@pytest.mark.parametrize("good", [0, 1, 2])
+def test_a_camera_that_is_gone_is_a_state_and_no_parts(good: int) -> None:
+    camera = FakeCamera([True] * good)
+    source = LiveSource("0", camera, timeout=5)
+    wait_for(lambda: camera.read == good + FAILURES)
     frames = []
     with pytest.raises(SourceError, match="no more frames"):
         frames.extend(source)
-    assert frames[-1].frame_id == FAILURES
+    assert [frame.frame_id for frame in frames] == list(range(good))
+    assert all(frame.error is None for frame in frames)
+    source.close()
+
+
+def test_a_frame_that_came_and_cannot_be_decoded_is_a_part_at_once() -> None:
+    class Damaged(FakeCamera):
+        def retrieve(self) -> tuple[bool, np.ndarray]:
+            raise FrameError("is cut short")
+
+    source = LiveSource("0", camera := Damaged([True], hang=True), timeout=5)
+    assert next(iter(source)).error == "0: the frame is cut short"
+    camera.finish.set()
+    source.close()
+
+
+def test_a_stream_that_changes_its_size_is_an_error_by_name() -> None:
+    class Zooming(FakeCamera):
+        def retrieve(self) -> tuple[bool, np.ndarray]:
+            return True, np.zeros((2 * self.read, 4, 3), np.uint8)
+
+    source = LiveSource("0", camera := Zooming([True, True], hang=True), timeout=5)
+    frames = iter(source)
+    assert next(frames).error is None
+    assert "0: changed its frames from 4x2 to 4x4" in next(frames).error
+    camera.finish.set()
     source.close()
 
 
@@ -156,6 +186,35 @@ def test_camera_settings_are_applied_with_the_pixel_format_first(
     assert next(iter(source)).source == text
     made[0].finish.set()
     source.close()
+
+
+def test_settings_are_read_back_and_differences_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stubborn(FakeCapture):
+        def get(self, key: int) -> float:
+            has = {cv2.CAP_PROP_FPS: 25.0, cv2.CAP_PROP_GAIN: 7.0, cv2.CAP_PROP_EXPOSURE: -1.0}
+            return has[key] if key in has else YUYV if key == cv2.CAP_PROP_FOURCC else super().get(key)
+
+        def set(self, key: int, value: float) -> bool:
+            return super().set(key, value) and key != cv2.CAP_PROP_EXPOSURE
+
+    made: list[Stubborn] = []
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *a: made.append(Stubborn(*a)) or made[-1])
+    source = open_source("0?width=640&fps=30&exposure=100&gain=7&format=MJPG")
+    assert caplog.messages == [
+        f"camera {source.name}: {line}"
+        for line in (
+            "format=MJPG was asked for, the camera gives YUYV",
+            "fps=30 was asked for, the camera says 25",
+            "exposure=100 was asked for, the camera does not take it",
+        )
+    ]
+    made[0].finish.set()
+    source.close()
+
+
+YUYV = cv2.VideoWriter.fourcc(*"YUYV")
 
 
 def test_a_camera_that_takes_another_size_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,14 +307,16 @@ def test_gstreamer_is_asked_for_only_where_it_is(monkeypatch: pytest.MonkeyPatch
 
 
 class MotionJpeg(BaseHTTPRequestHandler):
-    """Ten JPEGs as a camera on the network sends them, then the end."""
+    """Ten JPEGs as a camera on the network sends them, then the end; the last two are larger."""
 
     def do_GET(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         self.end_headers()
         for number in range(10):
-            data = cv2.imencode(".jpg", np.full((48, 64, 3), 20 * number, np.uint8))[1].tobytes()
+            data = cv2.imencode(".jpg", np.full((96, 128, 3) if number > 7 else (48, 64, 3), 20 * number, np.uint8))[
+                1
+            ].tobytes()
             self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
             self.wfile.write(b"\r\n")
             time.sleep(0.02)
@@ -274,6 +335,9 @@ def test_a_real_stream_over_the_network_comes_in_and_its_end_is_noticed() -> Non
         source.close()
         server.shutdown()
     good = [frame for frame in frames if not frame.error]
+    assert all("changed its frames from 64x48 to 128x96" in frame.error for frame in frames if frame.error)
+    assert frames[-1].frame_id == 9
+    assert frames[-1].error
     assert good
-    assert all(frame.image.shape == (48, 64, 3) for frame in good)
+    assert all(frame.image.shape[:2] == (48, 64) for frame in good)
     assert all(a.frame_id < b.frame_id and a.clock <= b.clock for a, b in itertools.pairwise(frames))

@@ -10,7 +10,7 @@ import pytest
 
 from edgeirf.errors import UsageError
 from edgeirf.runtime.imaging.images import read_image
-from edgeirf.runtime.synthetic.conveyor import Conveyor, open_synthetic
+from edgeirf.runtime.sources.conveyor import Conveyor, open_synthetic
 from edgeirf.runtime.synthetic.dataset import write_dataset
 from edgeirf.runtime.synthetic.defects import DEFECTS
 from edgeirf.runtime.synthetic.part import PARTS, make_surface

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from edgeirf.errors import BackendError, EdgeirfError
+from edgeirf.errors import EdgeirfError
 from edgeirf.runtime.cache import sealed
 from edgeirf.runtime.tensorrt.builder import BuiltEngine
-from edgeirf.runtime.tensorrt.cache import EngineCache, EngineKey, cache_folder
+from edgeirf.runtime.tensorrt.cache import EngineCache, EngineKey
 from edgeirf.runtime.tensorrt.precision_report import FusionReport, Product
 
 KEY = EngineKey("ab" * 32, "fp16", "fp16", "Orin", "SM87", "tensorrt", "10.7.0")
@@ -201,32 +201,3 @@ def test_a_second_builder_waits_and_says_so(
     with cache.building():
         pass
     assert said == ["another edgeirf is building an engine: waiting for it"]
-
-
-@pytest.mark.parametrize(
-    ("environment", "folder"),
-    [
-        ({"EDGEIRF_CACHE": "/data/engines", "XDG_CACHE_HOME": "/x"}, "/data/engines"),
-        ({"EDGEIRF_CACHE": "~/engines"}, "/home/line/engines"),
-        ({"XDG_CACHE_HOME": "/x"}, "/x/edgeirf"),
-        ({"XDG_CACHE_HOME": "relative"}, "/home/line/.cache/edgeirf"),
-        ({}, "/home/line/.cache/edgeirf"),
-    ],
-)
-def test_where_engines_are_kept(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], folder: str) -> None:
-    for name in ("EDGEIRF_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {"HOME": "/home/line", **environment}.items():
-        monkeypatch.setenv(name, value)
-    assert cache_folder() == Path(folder)
-
-
-def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    def homeless() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    for name in ("EDGEIRF_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(Path, "home", homeless)
-    with pytest.raises(BackendError, match=r"no home folder .*: set EDGEIRF_CACHE"):
-        cache_folder()

@@ -1,0 +1,1 @@
+"""What a line may do to a picture of a good part."""

@@ -1,0 +1,160 @@
+"""The density of the normal field at every scale.
+
+The field r is pooled over windows of w x w grid positions, from single positions to the whole grid. What is wrong over
+a larger region, or in the part as a whole, is faint at every position and plain in the mean (Rippel et al., arXiv
+2005.14140; PUAD, arXiv 2402.15143). For each window size w, good parts have one Gaussian:
+
+    d_w(W) = |Sigma_w^-1/2 (mean of r over W - mu_w)|^2 / (2 profile_w(W))
+
+Parts lie roughly the same way, and some places of them vary more than others: an edge, a printed date. profile_w(W) is
+the mean distance of good parts at that place, relative to the mean of all places, smoothed and bounded.
+
+The densities of all sizes are brought to one unit, the nats of the smallest window. Over held-out good parts, the
+logarithm of the largest d_w of a part has mean m_w and standard deviation s_w; then
+
+    nats_w = exp(m_1 + s_1 (log d_w - m_w) / s_w) = gain_w d_w^power_w,   power_w = s_1 / s_w
+
+so that equally unusual values are equal, and the smallest window keeps its values. The anomaly of a position is the
+sum over w of the largest nats_w among the windows that cover it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeirf.calib.fitting.gaussian import Fit, Gaussian, Moments, fit_gaussian
+
+WHOLE = 0
+"""Stands for the window that covers the whole grid."""
+WINDOWS = (1, 2, 4, 8, WHOLE)
+LEAST_SHRINKAGE = {WHOLE: 0.2}
+"""Of the whole grid's covariance: it has one value a picture, and those of a picture's variants are alike."""
+SHRINKAGE = 0.02
+"""Least shrinkage of the other covariances."""
+
+SMALLEST_PROFILE, LARGEST_PROFILE = 0.5, 4.0
+"""Bounds: no place is so quiet that noise decides there, nor so busy that nothing is seen."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """One window size.
+
+    Attributes:
+        window: side in grid positions; :data:`WHOLE` for the whole grid.
+        gaussian: of the pooled field of good parts.
+        profile: ``(h', w')``: how much good parts vary at each place, relative to the mean; None is 1 everywhere.
+        gain, power: nats = gain * d ** power.
+    """
+
+    window: int
+    gaussian: Gaussian
+    profile: Floats | None = None
+    gain: float = 1.0
+    power: float = 1.0
+
+
+def windows_for(grid: tuple[int, int], windows: Sequence[int] = WINDOWS) -> tuple[int, ...]:
+    """Those of the window sizes that are smaller than a grid of ``(h, w)`` positions, and the whole grid."""
+    return tuple(window for window in windows if window == WHOLE or window < min(grid))
+
+
+def pool(field: NDArray[np.float32], window: int) -> NDArray[np.float64]:
+    """Means over all windows, ``(..., h, w)`` to ``(..., h - window + 1, w - window + 1)``."""
+    if window == 1:
+        return field.astype(np.float64)
+    if window == WHOLE:
+        means: Floats = field.mean((-2, -1), dtype=np.float64, keepdims=True)
+        return means
+    padded = np.zeros((*field.shape[:-2], field.shape[-2] + 1, field.shape[-1] + 1))
+    padded[..., 1:, 1:] = field.astype(np.float64).cumsum(-2).cumsum(-1)
+    k = window
+    sums: Floats = padded[..., k:, k:] - padded[..., :-k, k:] - padded[..., k:, :-k] + padded[..., :-k, :-k]
+    return sums / window**2
+
+
+def pooled_moments(field: NDArray[np.float32], windows: Sequence[int]) -> dict[int, Moments]:
+    """Moments of a field ``(N, C, h, w)`` for each window size."""
+    return {window: Moments.of(pool(field, window)) for window in windows}
+
+
+def added(first: Mapping[int, Moments], second: Mapping[int, Moments]) -> dict[int, Moments]:
+    """Moments of two sets of fields together."""
+    return {window: first[window] + second[window] for window in first}
+
+
+def fit_scales(
+    moments: Mapping[int, Moments], fit: Fit, noise: Mapping[int, Moments] | None = None
+) -> tuple[Scale, ...]:
+    """One Gaussian for each window size; gain and power are still 1.
+
+    Args:
+        moments: of the pooled field of good parts and their variants.
+        fit: kind of Gaussian.
+        noise: of what a reduced precision adds to the field; it is independent of the field, so its mean and
+            covariance are added.
+    """
+    scales = []
+    for window, own in moments.items():
+        least = LEAST_SHRINKAGE.get(window, SHRINKAGE)
+        gaussian = fit_gaussian(own, fit, least, None if noise is None else noise[window])
+        scales.append(Scale(window, gaussian))
+    return tuple(scales)
+
+
+def distances(field: NDArray[np.float32], scale: Scale) -> Floats:
+    """d_w of every window, ``(N, C, h, w)`` to ``(N, h', w')``."""
+    centred = np.moveaxis(pool(field, scale.window), -3, -1) - scale.gaussian.mean
+    squares: Floats = np.square(centred @ scale.gaussian.whitener.T).sum(-1)
+    return 0.5 * squares if scale.profile is None else 0.5 * squares / scale.profile
+
+
+def with_profiles(scales: Sequence[Scale], fields: Iterable[NDArray[np.float32]]) -> tuple[Scale, ...]:
+    """Gives every scale its profile.
+
+    Args:
+        scales: fitted.
+        fields: of good parts and their variants, ``(N, C, h, w)`` each.
+    """
+    totals: list[Floats] = []
+    for field in fields:
+        sums = [distances(field, scale).sum(0) for scale in scales]
+        totals = [total + own for total, own in zip(totals, sums, strict=True)] if totals else sums
+    return tuple(replace(scale, profile=_profile(total)) for scale, total in zip(scales, totals, strict=True))
+
+
+def _profile(total: Floats) -> Floats | None:
+    """Smoothed over 3x3 places, in relation to the mean, bounded; None where there is one place."""
+    if total.size == 1:
+        return None
+    padded = np.pad(total, 1, mode="edge")
+    height, width = total.shape
+    smooth: Floats = np.zeros_like(total)
+    for i, j in np.ndindex(3, 3):
+        smooth += padded[i : i + height, j : j + width]
+    profile: Floats = np.clip(smooth / smooth.mean(), SMALLEST_PROFILE, LARGEST_PROFILE)
+    return profile
+
+
+def to_nats(scales: Sequence[Scale], largest: Sequence[Floats]) -> tuple[Scale, ...]:
+    """Brings every scale to the nats of the first one.
+
+    Args:
+        scales: fitted, first the smallest window.
+        largest: for each scale the largest d_w of each held-out part, ``(n,)``.
+    """
+    logs = [np.log(np.maximum(values, 1e-12)) for values in largest]
+    means = [float(values.mean()) for values in logs]
+    spreads = [max(float(values.std()), 1e-3) for values in logs]
+    found = []
+    for scale, mean, spread in zip(scales, means, spreads, strict=True):
+        power = spreads[0] / spread
+        found.append(replace(scale, gain=math.exp(means[0] - power * mean), power=power))
+    return tuple(found)

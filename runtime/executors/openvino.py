@@ -1,0 +1,136 @@
+"""OpenVINO runs the same graphs as ONNX Runtime on the CPU; extra ``[openvino]``.
+
+On processors without VNNI, OpenVINO saturates sums of INT8 products: 64 products of 255 and 127 give half of the sum.
+So the golden images are scored when a graph is loaded, and a graph whose scores differ is not used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeirf.bundle import Bundle
+from edgeirf.errors import BackendError
+from edgeirf.manifest import Model
+from edgeirf.runtime.executors import golden
+from edgeirf.runtime.executors.cores import default_threads
+
+log = logging.getLogger("edgeirf")
+
+
+class OpenVinoNetwork:
+    """One OpenVINO infer request on the CPU. Implements :class:`edgeirf.runtime.executors.base.Network`.
+
+    Args:
+        graph: the ONNX file's bytes; FP32 and INT8 graphs, the latter as they are laid out for ONNX Runtime.
+        threads: None takes ``EDGEIRF_THREADS`` or the cores this process may use.
+        batch: number of tiles in a frame. The graph is compiled for it; another batch compiles it again.
+
+    Raises:
+        BackendError: OpenVINO is missing or refuses the graph.
+    """
+
+    name = "openvino"
+
+    def __init__(self, graph: bytes, threads: int | None = None, batch: int = 1) -> None:
+        openvino = load()
+        self._settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": threads or default_threads(),
+            # By itself OpenVINO computes an FP32 graph in BF16 or FP16 where the processor can, and quantises the
+            # input of matrix products on the fly: the scores would no longer be those of the calibration.
+            "INFERENCE_PRECISION_HINT": "f32",
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
+        }
+        try:
+            self._core = openvino.Core()
+            self._model = self._core.read_model(graph)
+        except Exception as error:  # OpenVINO raises RuntimeError, and what its readers let through
+            raise BackendError(f"OpenVINO refuses the graph: {_cause(error)}") from None
+        self._compile(batch)
+
+    def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :class:`edgeirf.runtime.executors.base.Network`."""
+        if len(batch) != self._batch:
+            self._compile(len(batch))
+        try:
+            field = self.request.infer([batch], share_inputs=True, share_outputs=True)[0]
+        except Exception as error:
+            raise BackendError(f"OpenVINO failed: {_cause(error)}") from None
+        return np.array(field, np.float32)  # a copy: the request writes the next field into the same memory
+
+    def close(self) -> None:
+        """See :class:`edgeirf.runtime.executors.base.Network`."""
+        for name in ("request", "_model", "_core"):
+            vars(self).pop(name, None)
+
+    def _compile(self, batch: int) -> None:
+        """Compiles for a fixed number of tiles: a dynamic batch costs speed."""
+        try:
+            shape = self._model.input(0).get_partial_shape()
+            shape[0] = batch
+            self._model.reshape(shape)
+            self.request = self._core.compile_model(self._model, "CPU", self._settings).create_infer_request()
+        except Exception as error:
+            raise BackendError(f"OpenVINO cannot compile the graph: {_cause(error)}") from None
+        self._batch = batch
+
+
+@dataclass(frozen=True)
+class LoadedGraph:
+    """A graph of a bundle that OpenVINO computes correctly: its key, its calibration, and the network that runs it."""
+
+    key: str
+    model: Model
+    network: OpenVinoNetwork
+
+
+def load_graph(bundle: Bundle, graphs: Sequence[tuple[str, Model]], threads: int | None = None) -> LoadedGraph:
+    """Loads the first of the graphs whose golden images keep their scores on this processor.
+
+    Args:
+        bundle: holds the graphs.
+        graphs: key and model of each, in the order of preference.
+        threads: see :class:`OpenVinoNetwork`.
+
+    Raises:
+        BackendError: OpenVINO is missing, or no graph passed.
+    """
+    load()
+    rows, columns = bundle.manifest.preprocess.tiles
+    reason = ""
+    for index, (key, model) in enumerate(graphs):
+        try:
+            network = OpenVinoNetwork(bundle.member(model.file), threads, rows * columns)
+            golden.check(bundle, model, network)
+            return LoadedGraph(key, model, network)
+        except BackendError as error:
+            reason = f"{key} in OpenVINO: {error}"
+            if index + 1 < len(graphs):
+                log.warning("%s; falling back to %s", reason, graphs[index + 1][0])
+    raise BackendError(f"{reason}; choose --precision fp32, or --device cpu")
+
+
+def load() -> Any:
+    """The module ``openvino``.
+
+    Raises:
+        BackendError: it is not installed, or does not load.
+    """
+    try:
+        return importlib.import_module("openvino")
+    except (ImportError, OSError) as error:  # OSError: a shared library of it is missing
+        raise BackendError(f"OpenVINO cannot be imported ({_cause(error)}): pip install 'edgeirf[openvino]'") from None
+
+
+def _cause(error: Exception) -> str:
+    """The last line of an OpenVINO message: those before it name source files and checks of OpenVINO."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[-1]

@@ -1,0 +1,68 @@
+"""Executors on the stand-in driver."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import driver_control
+import pytest
+from ort_engine import OrtEngine
+from pairs import InOrder, MakePair, Pair
+
+from edgeirf.conformal import Limits
+from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
+from edgeirf.settings import Preprocess, Scoring
+
+LIMITS = Limits(threshold=25.0, pixel_threshold=20.0, scores=tuple(float(score) for score in range(2, 40)))
+
+
+@pytest.fixture(autouse=True)
+def clean_driver() -> Iterator[None]:
+    """Every test starts with counters at zero and leaves nothing behind."""
+    driver_control.reset()
+    driver_control.schedule("lazy")
+    yield
+    driver_control.reset()
+    assert driver_control.live() == {}
+
+
+@pytest.fixture(params=["integrated", "discrete"])
+def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A Jetson, whose GPU shares the host's memory, and a desktop GPU."""
+    monkeypatch.setenv("STANDIN_INTEGRATED", "1" if request.param == "integrated" else "0")
+    return str(request.param)
+
+
+@pytest.fixture
+def discrete(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A desktop GPU."""
+    monkeypatch.setenv("STANDIN_INTEGRATED", "0")
+
+
+@pytest.fixture
+def make_pair(tiny_onnx: bytes) -> Iterator[MakePair]:
+    """``make_pair(settings, scoring, limits, **options of GpuExecutor)``; closed after the test."""
+    made: list[Pair] = []
+
+    def make(
+        settings: Preprocess | None = None, scoring: Scoring | None = None, limits: Limits = LIMITS, **options: Any
+    ) -> Pair:
+        settings, scoring = settings or Preprocess(size=(32, 32)), scoring or Scoring(sigma=2.0)
+        engine = OrtEngine(tiny_onnx, (settings.tiles[0] * settings.tiles[1], 3, *settings.size))
+        cuda = InOrder(engine, settings, scoring, limits, release=engine.close, **options)
+        made.append(Pair(cuda, CpuExecutor(OnnxRuntimeNetwork(tiny_onnx, 1), settings, scoring, limits), engine))
+        return made[-1]
+
+    yield make
+    for pair in made:
+        pair.cuda.close()
+        assert pair.engine.closed == 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def on_standin() -> None:
+    """These tests make no sense anywhere else."""
+    assert os.environ.get("EDGEIRF_STANDIN")

@@ -1,0 +1,66 @@
+"""The TensorRT network's own memory and stream on the real pycuda: any thread may run it, nothing is left behind."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import driver_control
+import numpy as np
+import pytest
+from ort_engine import OrtEngine
+
+from edgeirf.errors import BackendError
+from edgeirf.runtime.cuda.errors import GpuOutOfMemoryError
+from edgeirf.runtime.executors.cuda_device import CudaDevice
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
+from edgeirf.runtime.executors.tensorrt import TensorRTNetwork
+
+SHAPE = (2, 3, 64, 64)
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_onnx: bytes) -> OrtEngine:
+    return OrtEngine(tiny_onnx, SHAPE)
+
+
+@pytest.mark.parametrize("order", ["lazy", "eager", "random"])
+def test_batches_go_up_and_fields_come_down(tiny_onnx: bytes, engine: OrtEngine, order: str) -> None:
+    driver_control.schedule(order)
+    network, reference = TensorRTNetwork(engine, CudaDevice()), OnnxRuntimeNetwork(tiny_onnx, threads=1)
+    batches = np.random.default_rng(0).normal(size=(4, *SHAPE)).astype(np.float32)
+    fields = [network.run(batch) for batch in batches]
+    with ThreadPoolExecutor(1) as other:  # the pipeline inspects in a thread of its own
+        fields.append(other.submit(network.run, batches[0]).result())
+    for batch, field in zip([*batches, batches[0]], fields, strict=True):
+        np.testing.assert_array_equal(field, reference.run(batch))
+    network.close()
+    assert driver_control.live() == {}
+
+
+def test_nothing_is_allocated_for_a_frame(engine: OrtEngine) -> None:
+    network = TensorRTNetwork(engine, CudaDevice())
+    kinds = ("device_allocations", "pinned_allocations")
+    before = [driver_control.count(kind) for kind in kinds]
+    for _ in range(5):
+        network.run(np.zeros(SHAPE, np.float32))
+    assert [driver_control.count(kind) for kind in kinds] == before
+    network.close()
+
+
+def test_a_gpu_that_fails_is_one_line(engine: OrtEngine) -> None:
+    network = TensorRTNetwork(engine, CudaDevice())
+    driver_control.fail("cuMemcpyHtoDAsync", 1, 400)
+    with pytest.raises(BackendError, match="the GPU refused while running the network"):
+        network.run(np.zeros(SHAPE, np.float32))
+    network.close()
+    assert driver_control.live() == {}
+
+
+def test_too_little_memory(engine: OrtEngine) -> None:
+    device = CudaDevice()
+    driver_control.fail("cuMemAlloc", 1, driver_control.OUT_OF_MEMORY, times=100)
+    with pytest.raises(GpuOutOfMemoryError):
+        TensorRTNetwork(engine, device)
+    driver_control.reset()
+    device.close()
+    assert driver_control.live() == {}

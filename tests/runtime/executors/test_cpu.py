@@ -1,0 +1,62 @@
+"""The CPU executor: one frame at a time, each result taken once, stages that add up."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgeirf.conformal import Limits
+from edgeirf.errors import FrameError, UsageError
+from edgeirf.runtime.executors.base import inspect
+from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
+from edgeirf.settings import Preprocess, Scoring
+from edgeirf.verdict import STAGES
+
+
+@pytest.fixture
+def executor(tiny_onnx: bytes) -> CpuExecutor:
+    settings = Preprocess(size=(64, 64), roi=(2, 2, 70, 70))
+    return CpuExecutor(OnnxRuntimeNetwork(tiny_onnx, threads=1), settings, Scoring(sigma=2.0), Limits(9.0, 9.0))
+
+
+def test_a_result_is_taken_once_and_makes_room(executor: CpuExecutor, good, bad) -> None:
+    pending = executor.submit(bad(0, (80, 80)))
+    with pytest.raises(UsageError, match="take a result"):
+        executor.submit(good(1, (80, 80)))
+    first = pending.result()
+    with pytest.raises(UsageError, match="taken before"):
+        pending.result()
+    assert first.score > inspect(executor, good(1, (80, 80))).score
+    assert first.map.array().shape == (64, 64)
+    assert first.map.heat() is None
+
+
+def test_a_frame_that_is_refused_leaves_room(executor: CpuExecutor, good) -> None:
+    with pytest.raises(FrameError, match="does not cover"):
+        executor.submit(good(0, (60, 60)))
+    with pytest.raises(FrameError, match="does not cover"):
+        executor.warm_up((60, 60), "bgr8")
+    assert inspect(executor, good(0, (80, 80))).score > 0
+
+
+def test_stages(executor: CpuExecutor, good) -> None:
+    latency = inspect(executor, good(0, (80, 80))).latency_ms
+    parts = sum(latency[stage] for stage in ("preprocess", "network", "postprocess"))
+    assert latency["inference"] == pytest.approx(parts)
+    assert {*latency} <= {*STAGES}
+    assert list(executor.stages(good(0, (80, 80)))) == ["preprocess", "network", "postprocess"]
+    assert executor.memory() is None
+
+
+def test_without_limits_nothing_is_rejected(tiny_onnx: bytes, bad) -> None:
+    executor = CpuExecutor(OnnxRuntimeNetwork(tiny_onnx, threads=1), Preprocess(size=(64, 64)), Scoring(sigma=2.0))
+    found = inspect(executor, bad(0))
+    assert (found.reject, found.p_value, found.regions) == (False, 1.0, ())
+
+
+def test_pixels_of_the_network_s_size_score_as_their_frame(executor: CpuExecutor, bad) -> None:
+    plain = CpuExecutor(executor.network, Preprocess(size=(64, 64)), executor.rules)
+    frame = bad(0)
+    pixels = np.ascontiguousarray(frame[None, ..., ::-1])
+    assert plain.score_pixels(pixels).score == inspect(plain, frame).score
