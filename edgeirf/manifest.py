@@ -38,7 +38,8 @@ class Method:
         timesteps: the fixed timesteps of the graph, of 1000.
         gaussian: the fit folded into the last layer: ``standard``, ``diagonal`` or ``full``.
         backbone, preset: names of the feature network and of the noise network.
-        windows: sides of the windows that the field's density is read at, in grid positions; 0 is the whole grid.
+        windows: sides of the windows that the field's density is read at, in grid positions; 0 is the whole grid,
+            -1 its texture.
         tolerate: what the line may do to a picture of a good part, as ``edgeirf train --tolerate`` takes it.
     """
 

@@ -160,7 +160,7 @@ def export(
 
     def graph_of(scales: Sequence[Scale], density: bool = True) -> BundleGraph:
         field = _field(net, timesteps, options.method, scales[0].gaussian)
-        return BundleGraph(extractor, field, Density(scales, extractor.grid) if density else None)
+        return BundleGraph(extractor, field, Density(scales) if density else None)
 
     graph = graph_of(fitted.scales)
     onnx_bytes = to_onnx(graph, settings.size)

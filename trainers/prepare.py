@@ -20,7 +20,7 @@ from edgeirf.settings import Preprocess
 from edgeirf.trainers.dataset import Sample, Survey, find_products, survey
 from edgeirf.trainers.diffusion import TIMESTEPS
 from edgeirf.trainers.feature_cache import variant_rng
-from edgeirf.trainers.input_size import check_orientation, choose_size
+from edgeirf.trainers.input_size import check_orientation, choose_size, cost
 from edgeirf.trainers.noise_net import PRESETS
 from edgeirf.trainers.pretrained import load_backbone
 from edgeirf.trainers.run import RUN, HeldOut, Picture, Run, RunConfig
@@ -30,6 +30,7 @@ MAX_STEPS, MAX_BATCH = 10_000_000, 4096
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
 STEPS = 900
+BATCH, SMALLEST_BATCH = 16, 4
 IRF_TIMESTEPS = 400
 """IRF evaluates the network at one early timestep: later ones would only take their share of the training."""
 VARIANTS = 2
@@ -51,10 +52,11 @@ class Recipe:
         method: ``irf`` draws the timesteps that IRF uses, ``invad`` all of them.
         tolerate: what the line may do to a picture.
         variants: changed copies of each picture to train on.
-        steps, batch, learning_rate, ema, seed: of the training loop.
+        steps, learning_rate, ema, seed: of the training loop.
+        batch: pictures (tiles) in a step; None takes 16 of 256x256 pixels, and fewer of larger ones.
     """
 
-    preset: str = "small"
+    preset: str = "nano"
     backbone: str = "lite0"
     unified: bool = False
     size: tuple[int, int] | None = None
@@ -64,7 +66,7 @@ class Recipe:
     tolerate: Tolerances = field(default_factory=Tolerances)
     variants: int = VARIANTS
     steps: int = STEPS
-    batch: int = 16
+    batch: int | None = None
     learning_rate: float = 1e-3
     ema: float = 0.999
     seed: int = 0
@@ -89,7 +91,8 @@ def prepare_run(
         raise UsageError(f"unknown preset {recipe.preset!r}: choose one of {', '.join(PRESETS)}")
     if (output / RUN).exists():
         raise UsageError(f"{output} holds a run already: --resume {output} goes on with it, --output starts another")
-    if not 1 <= recipe.steps <= MAX_STEPS or not 1 <= recipe.batch <= MAX_BATCH or not 0 < recipe.learning_rate < 1:
+    batch = 1 if recipe.batch is None else recipe.batch
+    if not 1 <= recipe.steps <= MAX_STEPS or not 1 <= batch <= MAX_BATCH or not 0 < recipe.learning_rate < 1:
         raise UsageError(
             f"--steps is at least 1 and at most {MAX_STEPS}, --batch at least 1 and at most {MAX_BATCH}, "
             "--learning-rate positive and below 1"
@@ -128,7 +131,7 @@ def prepare_run(
         preset=recipe.preset,
         seed=recipe.seed,
         steps=recipe.steps,
-        batch=recipe.batch,
+        batch=recipe.batch or max(SMALLEST_BATCH, round(BATCH / cost(settings.size))),
         learning_rate=recipe.learning_rate,
         ema=recipe.ema,
     )

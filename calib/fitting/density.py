@@ -1,4 +1,4 @@
-"""The density of the normal field at every scale.
+"""The density of the field of good parts, at every scale.
 
 The field r is pooled over windows of w x w grid positions, from single positions to the whole grid. What is wrong over
 a larger region, or in the part as a whole, is faint at every position and plain in the mean (Rippel et al., arXiv
@@ -9,13 +9,16 @@ a larger region, or in the part as a whole, is faint at every position and plain
 Parts lie roughly the same way, and some places of them vary more than others: an edge, a printed date. profile_w(W) is
 the mean distance of good parts at that place, relative to the mean of all places, smoothed and bounded.
 
-The densities of all sizes are brought to one unit, the nats of the smallest window. Over held-out good parts, the
-logarithm of the largest d_w of a part has mean m_w and standard deviation s_w; then
+One more scale reads the texture of the whole part: a Gaussian of log(mean of v^2 over the grid), channel by channel,
+where v is the field whitened by the Gaussian of the smallest window.
+
+All scales are brought to one unit, the nats of the smallest window. Over held-out good parts, the logarithm of the
+largest d_w of a part has mean m_w and standard deviation s_w; then
 
     nats_w = exp(m_1 + s_1 (log d_w - m_w) / s_w) = gain_w d_w^power_w,   power_w = s_1 / s_w
 
-so that equally unusual values are equal, and the smallest window keeps its values. The anomaly of a position is the
-sum over w of the largest nats_w among the windows that cover it.
+so that equally unusual values are equal, and the smallest window keeps its values. The score of a part is the sum of
+all scales' nats where it is most unusual; :class:`edgeirf.export.methods.density.Density` lays them out as a map.
 """
 
 from __future__ import annotations
@@ -31,32 +34,39 @@ from edgeirf.calib.fitting.gaussian import Fit, Gaussian, Moments, fit_gaussian
 
 WHOLE = 0
 """Stands for the window that covers the whole grid."""
+TEXTURE = -1
+"""Stands for the energy of every channel over the whole grid."""
 WINDOWS = (1, 2, 4, 8, WHOLE)
-LEAST_SHRINKAGE = {WHOLE: 0.2}
-"""Of the whole grid's covariance: it has one value a picture, and those of a picture's variants are alike."""
-SHRINKAGE = 0.02
-"""Least shrinkage of the other covariances."""
-
+SHRINKAGE = {WHOLE: 0.2, TEXTURE: 0.2}
+"""Least shrinkage of a covariance. The whole grid has one value a picture, and those of its variants are alike."""
+USUAL_SHRINKAGE = 0.02
+"""Of the other covariances."""
 SMALLEST_PROFILE, LARGEST_PROFILE = 0.5, 4.0
 """Bounds: no place is so quiet that noise decides there, nor so busy that nothing is seen."""
+LEAST_POWER, LARGEST_POWER = 0.25, 3.0
+"""Bounds: the largest distance to the largest power is still a number in float32."""
+LEAST_ENERGY = 1e-3
+"""Of a channel whose usual energy is 1."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """One window size.
+    """One scale of the density.
 
     Attributes:
-        window: side in grid positions; :data:`WHOLE` for the whole grid.
-        gaussian: of the pooled field of good parts.
+        window: side in grid positions, :data:`WHOLE` or :data:`TEXTURE`.
+        gaussian: of what is read of good parts at this scale.
         profile: ``(h', w')``: how much good parts vary at each place, relative to the mean; None is 1 everywhere.
+        base: Gaussian of the smallest window; of :data:`TEXTURE` only.
         gain, power: nats = gain * d ** power.
     """
 
     window: int
     gaussian: Gaussian
     profile: Floats | None = None
+    base: Gaussian | None = None
     gain: float = 1.0
     power: float = 1.0
 
@@ -66,7 +76,7 @@ def windows_for(grid: tuple[int, int], windows: Sequence[int] = WINDOWS) -> tupl
     return tuple(window for window in windows if window == WHOLE or window < min(grid))
 
 
-def pool(field: NDArray[np.float32], window: int) -> NDArray[np.float64]:
+def pool(field: NDArray[np.float32], window: int) -> Floats:
     """Means over all windows, ``(..., h, w)`` to ``(..., h - window + 1, w - window + 1)``."""
     if window == 1:
         return field.astype(np.float64)
@@ -80,6 +90,13 @@ def pool(field: NDArray[np.float32], window: int) -> NDArray[np.float64]:
     return sums / window**2
 
 
+def texture(field: NDArray[np.float32], base: Gaussian) -> Floats:
+    """Logarithm of every whitened channel's energy, ``(..., C, h, w)`` to ``(..., C, 1, 1)``."""
+    white = base.whiten(field)
+    energies: Floats = np.square(white, dtype=np.float64).mean((-2, -1), keepdims=True)
+    return np.log(energies + LEAST_ENERGY)
+
+
 def pooled_moments(field: NDArray[np.float32], windows: Sequence[int]) -> dict[int, Moments]:
     """Moments of a field ``(N, C, h, w)`` for each window size."""
     return {window: Moments.of(pool(field, window)) for window in windows}
@@ -91,43 +108,47 @@ def added(first: Mapping[int, Moments], second: Mapping[int, Moments]) -> dict[i
 
 
 def fit_scales(
-    moments: Mapping[int, Moments], fit: Fit, noise: Mapping[int, Moments] | None = None
+    moments: Mapping[int, Moments],
+    fields: Iterable[NDArray[np.float32]],
+    fit: Fit,
+    noise: Mapping[int, Moments] | None = None,
 ) -> tuple[Scale, ...]:
-    """One Gaussian for each window size; gain and power are still 1.
+    """Fits every scale; gain and power are still 1.
 
     Args:
-        moments: of the pooled field of good parts and their variants.
+        moments: of the pooled field of good parts and their variants, window size by window size.
+        fields: the same fields, ``(N, C, h, w)`` each.
         fit: kind of Gaussian.
         noise: of what a reduced precision adds to the field; it is independent of the field, so its mean and
             covariance are added.
     """
-    scales = []
-    for window, own in moments.items():
-        least = LEAST_SHRINKAGE.get(window, SHRINKAGE)
-        gaussian = fit_gaussian(own, fit, least, None if noise is None else noise[window])
-        scales.append(Scale(window, gaussian))
-    return tuple(scales)
+    scales = [Scale(w, _fit(w, own, fit, None if noise is None else noise[w])) for w, own in moments.items()]
+    base = scales[0].gaussian
+    totals: list[Floats] = [np.zeros(1) for _ in scales]
+    energies: Moments | None = None
+    for field in fields:
+        totals = [total + distances(field, scale).sum(0) for total, scale in zip(totals, scales, strict=True)]
+        own = Moments.of(texture(field, base))
+        energies = own if energies is None else energies + own
+    assert energies is not None  # noqa: S101
+    return (
+        *(replace(scale, profile=_profile(total)) for scale, total in zip(scales, totals, strict=True)),
+        Scale(TEXTURE, _fit(TEXTURE, energies, fit, None), base=base),
+    )
+
+
+def _fit(window: int, moments: Moments, fit: Fit, noise: Moments | None) -> Gaussian:
+    if window == TEXTURE and fit == "standard":  # energies are not standard normal under any field
+        fit = "full"
+    return fit_gaussian(moments, fit, SHRINKAGE.get(window, USUAL_SHRINKAGE), noise)
 
 
 def distances(field: NDArray[np.float32], scale: Scale) -> Floats:
-    """d_w of every window, ``(N, C, h, w)`` to ``(N, h', w')``."""
-    centred = np.moveaxis(pool(field, scale.window), -3, -1) - scale.gaussian.mean
+    """d of every place, ``(N, C, h, w)`` to ``(N, h', w')``."""
+    read = pool(field, scale.window) if scale.base is None else texture(field, scale.base)
+    centred = np.moveaxis(read, -3, -1) - scale.gaussian.mean
     squares: Floats = np.square(centred @ scale.gaussian.whitener.T).sum(-1)
     return 0.5 * squares if scale.profile is None else 0.5 * squares / scale.profile
-
-
-def with_profiles(scales: Sequence[Scale], fields: Iterable[NDArray[np.float32]]) -> tuple[Scale, ...]:
-    """Gives every scale its profile.
-
-    Args:
-        scales: fitted.
-        fields: of good parts and their variants, ``(N, C, h, w)`` each.
-    """
-    totals: list[Floats] = []
-    for field in fields:
-        sums = [distances(field, scale).sum(0) for scale in scales]
-        totals = [total + own for total, own in zip(totals, sums, strict=True)] if totals else sums
-    return tuple(replace(scale, profile=_profile(total)) for scale, total in zip(scales, totals, strict=True))
 
 
 def _profile(total: Floats) -> Floats | None:
@@ -148,13 +169,13 @@ def to_nats(scales: Sequence[Scale], largest: Sequence[Floats]) -> tuple[Scale, 
 
     Args:
         scales: fitted, first the smallest window.
-        largest: for each scale the largest d_w of each held-out part, ``(n,)``.
+        largest: for each scale the largest d of each held-out part, ``(n,)``.
     """
     logs = [np.log(np.maximum(values, 1e-12)) for values in largest]
     means = [float(values.mean()) for values in logs]
     spreads = [max(float(values.std()), 1e-3) for values in logs]
     found = []
     for scale, mean, spread in zip(scales, means, spreads, strict=True):
-        power = spreads[0] / spread
+        power = min(max(spreads[0] / spread, LEAST_POWER), LARGEST_POWER)
         found.append(replace(scale, gain=math.exp(means[0] - power * mean), power=power))
     return tuple(found)

@@ -26,7 +26,7 @@ def main(
     folder: Path = typer.Argument(None, metavar="DIR", help="Pictures of good parts, or MVTec layout (train/good)."),
     output: Path = typer.Option(None, "--output", "-o", help="Run folder to make; default runs/<name of DIR>."),
     resume: Path = typer.Option(None, "--resume", help="Go on with this interrupted run folder."),
-    preset: str = typer.Option("small", help="Noise network: nano, small, base (base wants a GPU to train)."),
+    preset: str = typer.Option("nano", help="Noise network: nano, small, base (base wants a GPU to train)."),
     backbone: str = typer.Option("lite0", help="Feature network: lite0, lite1, lite2, timm:MODEL."),
     unified: bool = typer.Option(False, "--unified", help="DIR holds a folder for each of several products."),
     size: str = typer.Option("auto", help="Network input: WIDTHxHEIGHT, one number, or auto: fits the pictures."),
@@ -37,7 +37,7 @@ def main(
         "default", help="What the line may do to a picture: light=8%,blur=0.8px,rotate=1deg,shift=1.5%,noise=3,jpeg=70."
     ),
     steps: int = typer.Option(STEPS, help="Training steps."),
-    batch: int = typer.Option(16, help="Pictures (tiles) in a step."),
+    batch: int = typer.Option(None, help="Pictures (tiles) in a step; default: 16 of 256x256 pixels."),
     learning_rate: float = typer.Option(1e-3, help="Peak learning rate."),
     minutes: float = typer.Option(None, "--minutes", "--max-minutes", help="Time budget; keeps what was learned."),
     device: str = typer.Option("auto", help="auto, cpu or cuda."),

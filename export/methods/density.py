@@ -9,65 +9,92 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgeirf.calib.fitting.density import WHOLE, Scale
+from edgeirf.calib.fitting.density import LEAST_ENERGY, TEXTURE, Scale
 from edgeirf.calib.fitting.gaussian import Gaussian
+
+TINY = 1e-20
+"""Keeps a quotient of zeros zero."""
+LARGEST = 1e4
+"""Of a whitened value, 1 for good parts: FP16 gives infinity above 65504, of which no sum or quotient is a number."""
 
 
 class Density(nn.Module):
     """Every scale's density in nats, one channel each; see :mod:`edgeirf.calib.fitting.density`.
 
-    Channel s of the output is the root of twice the nats of scale s. So the half sum of squares over channels, which is
-    how the runtime makes an anomaly map of any field, is the sum over scales, and the largest channel names the scale
-    that says most. A field that is not a number gives a map that is not a number.
+    Channel s of the output is the root of twice what scale s adds to the anomaly of a position, so the half sum of
+    squares over channels, which is how the runtime makes an anomaly map of any field, is their sum, and the largest
+    channel names the scale that says most. What a scale adds:
+
+    - the smallest window its nats at the position;
+    - a larger window its largest nats among the windows that cover the position, in proportion to the smallest
+      window's nats there (1 at the largest of the neighbourhood): coarse scales weigh, the finest one locates;
+    - the whole grid and its texture their nats, in proportion to the sum of the others (1 at its largest).
+
+    A field that is not a number gives a map that is not a number.
 
     Args:
         scales: fitted; the first one has window 1.
-        grid: ``(h, w)`` of the field.
     """
 
-    def __init__(self, scales: Sequence[Scale], grid: tuple[int, int]) -> None:
+    def __init__(self, scales: Sequence[Scale]) -> None:
         super().__init__()
         base = scales[0].gaussian
-        self.scales = nn.ModuleList(_Scale(scale, base, grid) for scale in scales)
+        self.local = _Scale(scales[0], base)
+        self.sides = [scale.window for scale in scales[1:] if scale.window > 1]
+        self.windows = nn.ModuleList(_Scale(scale, base) for scale in scales[1:] if scale.window > 1)
+        self.whole = nn.ModuleList(_Scale(scale, base) for scale in scales[1:] if scale.window <= 0)
 
     def forward(self, field: Tensor) -> Tensor:
         """The field ``(N, C, h, w)``, whitened by the first scale's Gaussian, to ``(N, scales, h, w)``."""
-        return torch.sqrt(2 * torch.cat([scale(field) for scale in self.scales], dim=1))
+        field = field.clamp(-LARGEST, LARGEST)
+        local = self.local(field)
+        parts = [local]
+        for side, scale in zip(self.sides, self.windows, strict=True):
+            highest = functional.max_pool2d(local, 2 * side - 1, 1, side - 1)
+            parts.append(_spread(scale(field), side) * (local / (highest + TINY)))
+        located = torch.cat(parts, dim=1)
+        shape = located.sum(1, keepdim=True)
+        share = shape / (shape.amax((2, 3), keepdim=True) + TINY)
+        return torch.sqrt(2 * torch.cat([located, *(scale(field) * share for scale in self.whole)], dim=1))
 
 
 class _Scale(nn.Module):
-    """One scale: pooled, whitened, squared, in nats, spread over the positions of each window."""
+    """One scale: read, whitened, squared, in nats."""
 
-    grid: Tensor
     sensitivity: Tensor
 
-    def __init__(self, scale: Scale, base: Gaussian, grid: tuple[int, int]) -> None:
+    def __init__(self, scale: Scale, base: Gaussian) -> None:
         super().__init__()
-        self.register_buffer("grid", torch.zeros(1, 1, *grid))
-        self.window, self.gain, self.power = scale.window, scale.gain, scale.power
         quiet = torch.ones(1) if scale.profile is None else torch.from_numpy(1 / scale.profile)[None, None]
         self.register_buffer("sensitivity", 0.5 * quiet.float())
+        self.window, self.gain, self.power = scale.window, scale.gain, scale.power
         self.white: nn.Conv2d | None = None
         if scale.window != 1:
-            own = scale.gaussian.after(base)
+            own = scale.gaussian if scale.window == TEXTURE else scale.gaussian.after(base)
             channels = len(own.mean)
             self.white = nn.Conv2d(channels, channels, 1).requires_grad_(False)
             self.white.weight.copy_(torch.from_numpy(own.whitener)[:, :, None, None])
             self.white.bias.copy_(torch.from_numpy(-own.whitener @ own.mean))  # type: ignore[union-attr]
 
     def forward(self, field: Tensor) -> Tensor:
-        """``(N, C, h, w)`` to nats ``(N, 1, h, w)``."""
+        """``(N, C, h, w)`` to nats ``(N, 1, h', w')``."""
         nats = self.sensitivity * torch.square(self._white(field)).sum(1, keepdim=True)
-        if self.power != 1.0 or self.gain != 1.0:
-            nats = self.gain * torch.pow(nats, self.power)
-        if self.window == WHOLE:
-            return nats + self.grid
-        rim = self.window - 1
-        return functional.max_pool2d(functional.pad(nats, (rim,) * 4, value=-math.inf), self.window, 1) if rim else nats
+        return nats if self.power == self.gain == 1.0 else self.gain * torch.pow(nats, self.power)
 
     def _white(self, field: Tensor) -> Tensor:
         if self.white is None:
             return field
-        whole = self.window == WHOLE
-        pooled = functional.adaptive_avg_pool2d(field, 1) if whole else functional.avg_pool2d(field, self.window, 1)
-        return self.white(pooled)
+        if self.window == TEXTURE:
+            read = torch.log(functional.adaptive_avg_pool2d(torch.square(field), 1) + LEAST_ENERGY)
+        elif self.window > 1:
+            read = functional.avg_pool2d(field, self.window, 1)
+        else:
+            read = functional.adaptive_avg_pool2d(field, 1)
+        white: Tensor = self.white(read)
+        return white
+
+
+def _spread(nats: Tensor, side: int) -> Tensor:
+    """The largest of the windows that cover each position, ``(N, 1, h', w')`` to ``(N, 1, h, w)``."""
+    rim = side - 1
+    return functional.max_pool2d(functional.pad(nats, (rim,) * 4, value=-math.inf), side, 1)

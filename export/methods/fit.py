@@ -19,7 +19,6 @@ from edgeirf.calib.fitting.density import (
     pooled_moments,
     to_nats,
     windows_for,
-    with_profiles,
 )
 from edgeirf.calib.fitting.gaussian import Fit, Moments
 from edgeirf.export.methods.density import Density
@@ -99,11 +98,11 @@ def fit(
         settings: size and tiles of the network input.
         noise: of what a reduced precision adds to the field.
     """
-    scales = with_profiles(fit_scales(training.moments, kind, noise), training)
+    scales = fit_scales(training.moments, training, kind, noise)
     fields = [*held_out.clean, *held_out.varied]
     largest = [np.array([distances(field, scale).max() for field in fields]) for scale in scales]
     scales = to_nats(scales, largest)
-    density = Density(scales, (fields[0].shape[2], fields[0].shape[3]))
+    density = Density(scales)
     scored = [
         score_field(density_field(density, scales, field), scoring, settings.size, settings.tiles) for field in fields
     ]

@@ -48,7 +48,7 @@ def exported() -> bytes:
     usual = Gaussian(np.zeros(extractor.channels), np.eye(extractor.channels) + 0.01)
     scales = [Scale(1, usual), Scale(2, usual, 0.5, 0.9), Scale(0, usual, 0.5, 0.9)]
     field = Irf(net.eval(), 100, usual)
-    return to_onnx(BundleGraph(extractor.eval(), field, Density(scales, extractor.grid)), SIZE)
+    return to_onnx(BundleGraph(extractor.eval(), field, Density(scales)), SIZE)
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,9 @@ Ranges = Mapping[str, tuple[float, float]]
 """Tensor to its lowest and highest value."""
 
 SMALLEST_SCALE = 1e-12
+LARGEST_WEIGHT: Mapping[Layout, int] = {"tensorrt": 127, "onnxruntime": 64}
+"""A processor with AVX2 and without VNNI adds two products of uint8 and int8 in 16 bits, which overflows with 127:
+2 * 255 * 64 fits. So the graph gives the same scores on every processor."""
 
 
 def to_int8(graph: bytes, ranges: Ranges, layout: Layout, keep: Set[str] = frozenset()) -> bytes:
@@ -117,7 +120,7 @@ class _Writer:
         name = node.input[1]
         weight = numpy_helper.to_array(self.weights[name])
         axis = _output_axis(node)
-        quantised, scale = quantise_weight(weight, axis)
+        quantised, scale = quantise_weight(weight, axis, LARGEST_WEIGHT[self.layout])
         constants = [
             self._constant(f"{name}_int8", quantised),
             self._constant(f"{name}_scale", scale),
@@ -154,12 +157,14 @@ class _Writer:
         return name
 
 
-def quantise_weight(weight: NDArray[np.float32], axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Symmetric int8 in -127..127 with one scale for each index along ``axis``; the scales are ``(channels,)``."""
+def quantise_weight(
+    weight: NDArray[np.float32], axis: int, largest: int = 127
+) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric int8 up to ``largest`` with one scale for each index along ``axis``; the scales are ``(channels,)``."""
     others = tuple(a for a in range(weight.ndim) if a != axis)
-    scale = np.maximum(np.abs(weight).max(others), SMALLEST_SCALE).astype(np.float32) / np.float32(127)
+    scale = np.maximum(np.abs(weight).max(others), SMALLEST_SCALE).astype(np.float32) / np.float32(largest)
     shape = [-1 if a == axis else 1 for a in range(weight.ndim)]
-    return np.clip(np.rint(weight / scale.reshape(shape)), -127, 127).astype(np.int8), scale
+    return np.clip(np.rint(weight / scale.reshape(shape)), -largest, largest).astype(np.int8), scale
 
 
 def _output_axis(node: onnx.NodeProto) -> int:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgeirf.calib.fitting.density import (
+    TEXTURE,
     WHOLE,
     added,
     distances,
@@ -12,7 +13,6 @@ from edgeirf.calib.fitting.density import (
     pooled_moments,
     to_nats,
     windows_for,
-    with_profiles,
 )
 
 
@@ -47,7 +47,7 @@ def test_moments_of_parts_add_up() -> None:
 
 
 def test_a_faint_shift_of_the_whole_part_is_plain_in_the_whole_window_only() -> None:
-    scales = fit_scales(pooled_moments(fields(200), (1, WHOLE)), "full")
+    scales = fit_scales(pooled_moments(fields(200), (1, WHOLE)), [fields(200)], "full")[:2]
     good, shifted = fields(50, seed=1), fields(50, seed=2, offset=0.5)
     separation = []
     for scale in scales:
@@ -58,20 +58,21 @@ def test_a_faint_shift_of_the_whole_part_is_plain_in_the_whole_window_only() -> 
 
 
 def test_nats_make_equally_unusual_parts_equal_and_keep_the_first_scale() -> None:
-    scales = fit_scales(pooled_moments(fields(200), (1, 2, WHOLE)), "full")
+    scales = fit_scales(pooled_moments(fields(200), (1, 2, WHOLE)), [fields(200)], "full")
     held_out = fields(60, seed=1)
     largest = [distances(held_out, scale).reshape(60, -1).max(1) for scale in scales]
     found = to_nats(scales, largest)
     logs = [np.log(scale.gain * values**scale.power) for scale, values in zip(found, largest, strict=True)]
     assert (found[0].gain, found[0].power) == pytest.approx((1, 1))
-    assert [log.mean() for log in logs] == pytest.approx([logs[0].mean()] * 3)
-    assert [log.std() for log in logs] == pytest.approx([logs[0].std()] * 3)
+    assert [log.mean() for log in logs] == pytest.approx([logs[0].mean()] * 4)
+    assert [log.std() for log in logs] == pytest.approx([logs[0].std()] * 4)
 
 
 def test_noise_of_a_precision_widens_the_density() -> None:
     moments = pooled_moments(fields(200), (1,))
     noise = pooled_moments(np.random.default_rng(3).normal(0, 2, (20, 6, 8, 10)).astype(np.float32), (1,))
-    (exact,), (tolerant,) = fit_scales(moments, "full"), fit_scales(moments, "full", noise)
+    exact = fit_scales(moments, [fields(200)], "full")[0]
+    tolerant = fit_scales(moments, [fields(200)], "full", noise)[0]
     part = fields(5, seed=4)
     assert distances(part, tolerant).sum() < distances(part, exact).sum()
 
@@ -79,8 +80,7 @@ def test_noise_of_a_precision_widens_the_density() -> None:
 def test_a_place_that_varies_more_counts_less_there() -> None:
     busy = fields(200)
     busy[..., :4, :5] *= 2
-    (flat,) = fit_scales(pooled_moments(busy, (1,)), "full")
-    (scale,) = with_profiles([flat], [busy[:120], busy[120:]])
+    scale, _ = fit_scales(pooled_moments(busy, (1,)), [busy[:120], busy[120:]], "full")
     assert scale.profile is not None
     assert scale.profile[1, 1] > 2 * scale.profile[6, 8]
     assert scale.profile.mean() == pytest.approx(1, rel=0.1)
@@ -89,5 +89,18 @@ def test_a_place_that_varies_more_counts_less_there() -> None:
 
 
 def test_the_whole_grid_has_no_profile() -> None:
-    (scale,) = with_profiles(fit_scales(pooled_moments(fields(50), (WHOLE,)), "full"), [fields(50)])
-    assert scale.profile is None
+    whole = fit_scales(pooled_moments(fields(50), (1, WHOLE)), [fields(50)], "full")[1]
+    assert whole.profile is None
+
+
+def test_texture_sees_what_no_mean_shows() -> None:
+    local, whole, energy = fit_scales(pooled_moments(fields(200), (1, WHOLE)), [fields(200)], "full")
+    assert energy.window == TEXTURE
+    good, flat = fields(50, seed=1), fields(50, seed=2)
+    flat[:, :] *= 0.8
+    separation = [
+        (distances(flat, scale).reshape(50, -1).max(1)[:, None] > distances(good, scale).reshape(50, -1).max(1)).mean()
+        for scale in (local, whole, energy)
+    ]
+    assert max(separation[:2]) < 0.6
+    assert separation[2] > 0.9

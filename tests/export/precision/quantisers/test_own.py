@@ -66,8 +66,8 @@ def error(graph: bytes, other: bytes, batches: list[NDArray[np.float32]], **opti
     return float(np.mean([np.abs(a - b).mean() / np.abs(a).mean() for a, b in fields]))
 
 
-@pytest.mark.parametrize("fuse", [True, False])
-@pytest.mark.parametrize("layout", LAYOUTS)
+# TensorRT's layout is never run by ONNX Runtime's INT8 kernels, only simulated.
+@pytest.mark.parametrize(("layout", "fuse"), [("tensorrt", False), ("onnxruntime", True), ("onnxruntime", False)])
 def test_int8_is_close_whether_fused_or_not(graph, batches, ranges, layout: Layout, fuse: bool) -> None:
     quantised = to_int8(graph, ranges, layout)
     assert 1e-4 < error(graph, quantised, batches, fuse_int8=fuse) < 0.04
@@ -178,3 +178,10 @@ def test_fp16_has_float_ends_and_float_norms(graph, batches) -> None:
 )
 def test_layer_names(node: str, layer: str) -> None:
     assert layer_of(node) == layer
+
+
+def test_no_pair_of_products_overflows_16_bits(graph, ranges) -> None:
+    model = onnx.load_from_string(to_int8(graph, ranges, "onnxruntime"))
+    stored = [numpy_helper.to_array(i) for i in model.graph.initializer if i.name.endswith("_int8")]
+    assert max(int(np.abs(weight.astype(int)).max()) for weight in stored) == 64
+    assert 2 * 255 * 64 < 2**15
