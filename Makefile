@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types unit format clean
+.PHONY: demo test lint types unit test-matrix mutants format clean
 
 demo: $(VENV)/train.stamp
 	$(BIN)/edgeirf demo
@@ -22,6 +22,13 @@ types: $(VENV)/dev.stamp
 
 unit: $(VENV)/dev.stamp
 	$(BIN)/pytest
+
+# The lowest versions that pyproject.toml declares, and the newest: without torch, in virtual environments of their own.
+test-matrix:
+	$(PYTHON) tests/matrix.py
+
+mutants: $(VENV)/dev.stamp
+	$(BIN)/python tests/mutants.py
 
 format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .

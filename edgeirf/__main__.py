@@ -1,6 +1,6 @@
 """``python -m edgeirf``."""
 
-from edgeirf.cli import main
+from edgeirf.entry import main
 
 if __name__ == "__main__":
     main()

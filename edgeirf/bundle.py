@@ -1,7 +1,9 @@
 """The ``.irf`` bundle: a zip, stored uncompressed, ``manifest.json`` first, sealed with a SHA-256.
 
 The zip's comment is ``edgeirf-sha256:`` and the digest of every byte before the digest, so a change of any byte of
-the file is found before anything of it is believed. Reading never executes, extracts or decompresses.
+the file is found before anything of it is parsed. The digest proves that the file is whole, not that its author is
+honest: every size is bounded, and graphs pass :mod:`edgeirf.onnx_check` before a library sees them. Reading never
+executes, extracts or decompresses.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import hashlib
 import io
 import os
 import re
+import stat
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,13 +25,17 @@ from numpy.typing import NDArray
 from edgeirf.errors import BundleError
 from edgeirf.files import sha256, write_bytes
 from edgeirf.manifest import Manifest, Member, parse
+from edgeirf.onnx_check import check_graph
+from edgeirf.settings import Preprocess
 
 MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
 REPORT = "report.html"
 SEAL = b"edgeirf-sha256:"
 MAX_BUNDLE = 4 * 1024**3
-MAX_MANIFEST = 64 * 1024**2
+MAX_MANIFEST = 8 * 1024**2
+MAX_MEMBERS = 64
+MAX_GOLDEN = 64
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -57,9 +64,11 @@ class Bundle:
         """
         path = Path(path)
         try:
-            size = path.stat().st_size
-            if size > MAX_BUNDLE:
-                raise BundleError(f"{path}: {size} bytes is more than a bundle may have ({MAX_BUNDLE})")
+            status = path.stat()
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # a pipe or device may never end
+                raise BundleError(f"{path}: not a regular file")
+            if status.st_size > MAX_BUNDLE:
+                raise BundleError(f"{path}: {status.st_size} bytes is more than a bundle may have ({MAX_BUNDLE})")
             data = path.read_bytes()
         except OSError as error:
             raise BundleError(f"cannot read {path}: {error.strerror or error}") from None
@@ -81,6 +90,7 @@ class Bundle:
         for name, member in manifest.members.items():
             if len(members[name]) != member.size or sha256(members[name]) != member.sha256:
                 raise BundleError(f"{name} is damaged: export it again or copy it again")
+        _check_graphs(manifest, members)
         return cls(path, manifest, members, sha256(data))
 
     def member(self, name: str) -> bytes:
@@ -109,12 +119,12 @@ class Bundle:
         data = self.member(GOLDEN)
         try:
             arrays = _stored(data)
-            return {
-                name: np.lib.format.read_array(io.BytesIO(arrays[f"{name}.npy"]), allow_pickle=False)
-                for name in ("images", "scores")
-            }
+            images, scores = (_array(arrays[f"{name}.npy"]) for name in ("images", "scores"))
+            _check_golden(images, scores, self.manifest.preprocess)
         except (BundleError, ValueError, KeyError, MemoryError) as error:  # MemoryError: a header that claims terabytes
-            raise BundleError(f"{self.path}: golden.npz is unusable ({error})") from None
+            reason = " ".join(str(error).split())[:300]
+            raise BundleError(f"{self.path}: golden.npz is unusable ({reason}): export it again") from None
+        return {"images": images, "scores": scores}
 
 
 def write(path: str | os.PathLike[str], manifest: Manifest, members: Mapping[str, bytes]) -> None:
@@ -126,12 +136,12 @@ def write(path: str | os.PathLike[str], manifest: Manifest, members: Mapping[str
         members: file name to content, without the manifest.
 
     Raises:
-        BundleError: a member's name is not a plain file name, or the manifest would not be read back.
+        BundleError: a member's name is not a plain file name, or the manifest or a graph would not be read back.
         EdgeirfError: the file cannot be written.
     """
     listed = {name: Member(len(data), sha256(data)) for name, data in sorted(members.items())}
     contents = {MANIFEST: replace(manifest, members=listed).to_json(), **dict(sorted(members.items()))}
-    parse(contents[MANIFEST])
+    _check_graphs(parse(contents[MANIFEST]), members)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, data in contents.items():
@@ -140,6 +150,30 @@ def write(path: str | os.PathLike[str], manifest: Manifest, members: Mapping[str
         archive.comment = SEAL + b"0" * 64
     sealed = buffer.getvalue()[:-64]
     write_bytes(path, sealed + hashlib.sha256(sealed).hexdigest().encode())
+
+
+def _check_graphs(manifest: Manifest, members: Mapping[str, bytes]) -> None:
+    rows, columns = manifest.preprocess.tiles
+    for name in sorted({model.file for model in manifest.models.values()}):
+        try:
+            check_graph(members[name], rows * columns, manifest.preprocess.size)
+        except BundleError as error:
+            raise BundleError(f"{name} is {error}") from None
+
+
+def _array(data: bytes) -> NDArray[np.generic]:
+    array: NDArray[np.generic] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    return array
+
+
+def _check_golden(images: NDArray[np.generic], scores: NDArray[np.generic], settings: Preprocess) -> None:
+    rows, columns = settings.tiles
+    if images.shape[1:] != (rows * columns, *settings.size, 3) or images.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"images are {images.shape} {images.dtype}, which does not fit the manifest")
+    if scores.shape != images.shape[:1] or not 1 <= len(scores) <= MAX_GOLDEN or scores.dtype.kind != "f":
+        raise ValueError(f"{len(images)} images and {scores.shape} scores")
+    if not np.isfinite(scores).all():
+        raise ValueError("a score is not finite")
 
 
 def _check_seal(data: bytes) -> None:
@@ -164,6 +198,8 @@ def _stored(data: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
+            if len(entries) > MAX_MEMBERS:
+                raise BundleError(f"{len(entries)} members, {MAX_MEMBERS} at most are allowed")
             for entry in entries:
                 _check_name(entry.filename)
                 if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:

@@ -16,7 +16,7 @@ from edgeirf.typed_json import from_json
 SCHEMA = 1
 """Raised when an older edgeirf could misread a newer bundle."""
 
-# Text of a bundle ends up in terminals and logs: no escape sequences, no second line.
+MAX_MODELS, MAX_PRODUCTS = 32, 4096
 
 Family = Literal["any", "onnxruntime", "tensorrt"]
 
@@ -121,7 +121,7 @@ def parse(data: bytes) -> Manifest:
     """
     try:
         raw = json.loads(data)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, MemoryError) as error:
         raise BundleError(f"manifest.json is not valid JSON ({error})") from None
     if not isinstance(raw, dict) or not isinstance(raw.get("schema"), int) or raw["schema"] < 1:
         raise BundleError("manifest.json is not an edgeirf manifest")
@@ -132,20 +132,26 @@ def parse(data: bytes) -> Manifest:
     try:
         manifest = typing.cast(Manifest, from_json(Manifest, raw, "manifest"))
         _check(manifest)
-    except (ValueError, TypeError, UsageError) as error:
-        raise BundleError(f"manifest.json does not fit schema {SCHEMA}: {error}") from None
+    except (ValueError, TypeError, OverflowError, RecursionError, UsageError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise BundleError(f"manifest.json does not fit schema {SCHEMA}: {reason}") from None
     return manifest
 
 
 def _check(manifest: Manifest) -> None:
     if "fp32" not in manifest.models:
         raise ValueError("models has no fp32")
+    if len(manifest.models) > MAX_MODELS or len(manifest.products) > MAX_PRODUCTS:
+        raise ValueError(f"{len(manifest.models)} models and {len(manifest.products)} products are too many")
     for key, model in manifest.models.items():
         if model.file not in manifest.members:
             raise ValueError(f"models.{key} names {model.file!r}, which is not a member")
         if not model.calibration or tuple(model.calibration) != manifest.products:
             raise ValueError(f"models.{key} lacks calibrations")
-    if not all(0 <= step < 1000 for step in manifest.method.timesteps) or not manifest.method.timesteps:
+    if (
+        not all(0 <= step < 1000 for step in manifest.method.timesteps)
+        or not 1 <= len(manifest.method.timesteps) <= 1000
+    ):
         raise ValueError("timesteps lie in 0..999")
     if not 0 < manifest.false_reject_rate < 1:
         raise ValueError("false_reject_rate lies in 0..1")

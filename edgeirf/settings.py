@@ -14,6 +14,9 @@ PixelFormat = Literal[
 """How a camera's bytes are laid out; :mod:`edgeirf.runtime.imaging.pixel_format` describes the arrays. A Bayer name
 gives the colours of the first two pixels of the first two rows, as GenICam does."""
 
+LARGEST_MAP = 8192
+"""Pixels of a side of all tiles together: the map's side."""
+
 
 @dataclass(frozen=True)
 class Preprocess:
@@ -41,7 +44,13 @@ class Preprocess:
             raise ValueError(f"input size must be multiples of 32 between 32 and 4096, not {self.size}")
         if min(self.tiles) < 1 or self.tiles[0] * self.tiles[1] > 256:
             raise ValueError(f"tiles must be between 1x1 and 256 in all, not {self.tiles}")
-        if self.roi is not None and (min(self.roi) < 0 or min(self.roi[2:]) < 1):
+        if self.size[0] * self.tiles[0] > LARGEST_MAP or self.size[1] * self.tiles[1] > LARGEST_MAP:
+            raise ValueError(
+                f"tiles side by side may have {LARGEST_MAP} pixels a side at most, not "
+                f"{self.tiles[1]} columns of {self.size[1]} and {self.tiles[0]} rows of {self.size[0]}: "
+                "make them smaller or fewer"
+            )
+        if self.roi is not None and (max(self.roi) > 2**20 or min(self.roi) < 0 or min(self.roi[2:]) < 1):
             raise ValueError(f"region of interest must be x,y,width,height in pixels, not {self.roi}")
         if self.color not in ("rgb", "gray") or not 8 <= self.bits <= 16 or min(self.std) <= 0:
             raise ValueError("color is rgb or gray, bits 8 to 16, std positive")

@@ -9,6 +9,8 @@ import types
 import typing
 from typing import Any, Literal
 
+MAX_TEXT = 4096
+"""Characters of one text."""
 # Text of a bundle ends up in terminals and logs: no escape sequences, no second line.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -27,6 +29,7 @@ def from_json(kind: Any, value: Any, where: str) -> Any:
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
+        _check_plain(value, where)
         return value
     if origin in (typing.Union, types.UnionType):
         return None if value is None else from_json(arguments[0], value, where)
@@ -43,11 +46,25 @@ def from_json(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     elif (kind in (int, bool) and type(value) is kind) or (kind is str and _is_text(value)):
         return value
-    raise ValueError(f"{where} is {str(value)[:40]!r}")
+    raise ValueError(f"{where[:200]} is {str(value)[:40]!r}")
 
 
 def _is_text(value: Any) -> bool:
-    return type(value) is str and not _CONTROL.search(value)
+    return type(value) is str and len(value) <= MAX_TEXT and not _CONTROL.search(value)
+
+
+def _check_plain(value: Any, where: str) -> None:
+    """Passes a JSON value of any shape; who prints it escapes its texts."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_plain(item, f"{where}.{key}")
+    elif isinstance(value, list):
+        for item in value:
+            _check_plain(item, where)
+    elif type(value) is float and abs(value) <= sys.float_info.max:
+        return
+    elif value is not None and not isinstance(value, (bool, int, str)):
+        raise ValueError(f"{where} is {str(value)[:40]!r}")
 
 
 def _dataclass(kind: Any, value: dict[str, Any], where: str) -> Any:

@@ -88,6 +88,10 @@ class Options:
 
     def __post_init__(self) -> None:
         check_rate(self.false_reject_rate)
+        try:
+            Scoring(sigma=self.sigma, top_k=self.top_k)
+        except ValueError as error:
+            raise UsageError(f"--sigma {self.sigma:g}, --top-k {self.top_k}: {error}") from None
         if not 0 <= self.t < 1000:
             raise UsageError(f"--t lies between 0 and 999, not {self.t}")
         if not 1 <= self.steps <= 20:

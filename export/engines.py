@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, UsageError
-from edgeirf.files import write_bytes
 from edgeirf.manifest import Manifest
 from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.executors.select import candidates
@@ -131,21 +129,9 @@ def parse_targets(text: str) -> tuple[str, ...]:
         UsageError: it is no list of compute capabilities.
     """
     names = [part.strip().upper().removeprefix("SM").lstrip("_").replace(".", "") for part in text.split(",")]
-    if not all(name.isdigit() and 2 <= len(name) <= 3 for name in names):
-        raise UsageError(f"--target is a list of compute capabilities like sm86,sm89, not {text!r}")
+    if not all(name.isascii() and name.isdecimal() and 75 <= int(name[:9]) <= 999 for name in names):
+        raise UsageError(f"--target is a list of compute capabilities from sm75 on, like sm86,sm89, not {text!r}")
     return tuple(dict.fromkeys(f"SM{name}" for name in names))
-
-
-def save_plan(engine: Engine, folder: Path, name: str) -> Path:
-    """Writes the plan for other programs than edgeirf, which runs only engines it has built itself.
-
-    Returns:
-        ``NAME.fp16.sm86-sm89.engine`` in ``folder``.
-    """
-    targets = "-".join(target.lower() for target in engine.built.fusion.targets) or "ampere"
-    path = folder / f"{name}.{engine.key}.{targets}.engine"
-    write_bytes(path, engine.built.plan)
-    return path
 
 
 def with_engines(manifest: Manifest, engines: list[Engine]) -> Manifest:

@@ -62,6 +62,8 @@ class Detector:
         self.product = request.product
         self.calibration = selection.model.calibration[request.product]
         self.false_reject_rate = self.calibration.rate(request.false_reject_rate)
+        if request.threshold is not None:
+            self.false_reject_rate = self.calibration.p_value(math.nextafter(request.threshold, math.inf))
         self.threshold, self.pixel_threshold = limits.threshold, limits.pixel_threshold
         self._queue: deque[_Taken] = deque()
 
@@ -249,6 +251,7 @@ def load(
     threads: int | None = None,
     progress: Progress | None = None,
     keep_warm: bool = False,
+    threshold: float | None = None,
 ) -> Detector:
     """Opens a bundle for inspection.
 
@@ -264,6 +267,7 @@ def load(
             once.
         keep_warm: let a GPU repeat the last frame while it waits, so that its clocks are up when the next part comes;
             costs energy.
+        threshold: reject image scores above this value, in place of the threshold that the held-out parts give.
 
     Returns:
         A detector that has run once, so that the first part is not the slow one.
@@ -273,6 +277,8 @@ def load(
         UsageError: no such device, precision or product.
         BackendError: the library that runs the network failed.
     """
+    if threshold is not None and (false_reject_rate is not None or not math.isfinite(threshold)):
+        raise UsageError(f"a threshold is a finite score, without a false-reject rate beside it, not {threshold:g}")
     bundle = Bundle.read(path)
     request = Request(
         product=choose_product(bundle, product),
@@ -281,6 +287,7 @@ def load(
         precision=precision,
         threads=threads,
         keep_warm=keep_warm,
+        threshold=threshold,
     )
     check_rate(request.false_reject_rate)  # a wrong value is reported before an engine is built
     detector = Detector(bundle, open_executor(bundle, request, progress), request)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgeirf.calib.conditions.perturb import perturb
 from edgeirf.calib.conditions.tolerances import Tolerances
 from edgeirf.errors import UsageError
+from edgeirf.files import check_writable
 from edgeirf.runtime.imaging.images import read_image
 from edgeirf.runtime.imaging.preprocess import prepare
 from edgeirf.settings import Preprocess
@@ -23,6 +24,8 @@ from edgeirf.trainers.input_size import check_orientation, choose_size, cost
 from edgeirf.trainers.noise_net import PRESETS
 from edgeirf.trainers.pretrained import load_backbone
 from edgeirf.trainers.run import RUN, HeldOut, Picture, Run, RunConfig
+
+MAX_STEPS, MAX_BATCH = 10_000_000, 4096
 
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
@@ -88,10 +91,16 @@ def prepare_run(
         raise UsageError(f"unknown preset {recipe.preset!r}: choose one of {', '.join(PRESETS)}")
     if (output / RUN).exists():
         raise UsageError(f"{output} holds a run already: --resume {output} goes on with it, --output starts another")
-    if recipe.steps < 1 or (recipe.batch is not None and recipe.batch < 1) or not recipe.learning_rate > 0:
-        raise UsageError("--steps and --batch are at least 1, --learning-rate is positive")
+    batch = 1 if recipe.batch is None else recipe.batch
+    if not 1 <= recipe.steps <= MAX_STEPS or not 1 <= batch <= MAX_BATCH or not 0 < recipe.learning_rate < 1:
+        raise UsageError(
+            f"--steps is at least 1 and at most {MAX_STEPS}, --batch at least 1 and at most {MAX_BATCH}, "
+            "--learning-rate positive and below 1"
+        )
     if min(recipe.tiles) < 1:
         raise UsageError(f"--tiles are ROWSxCOLUMNS of at least 1x1, not {recipe.tiles[0]}x{recipe.tiles[1]}")
+    _check_size(recipe)
+    check_writable(output / RUN)
     found = survey(find_products(data, recipe.unified), progress)
     if recipe.size is not None:
         check_orientation(recipe.size, found.shapes, recipe.roi, recipe.tiles)
@@ -127,6 +136,14 @@ def prepare_run(
         ema=recipe.ema,
     )
     return Run.create(output, config, _held_out(found, settings, recipe.tolerate)), found
+
+
+def _check_size(recipe: Recipe) -> None:
+    """Raises before the pictures are read, not after."""
+    try:
+        Preprocess(size=recipe.size or (256, 256), roi=recipe.roi, tiles=recipe.tiles)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def _held_out(found: Survey, settings: Preprocess, tolerances: Tolerances) -> dict[str, HeldOut]:

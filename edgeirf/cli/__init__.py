@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
 import typer
 
 from edgeirf import __version__
-from edgeirf.cli import bench, demo, doctor, evaluate, export, info, run, selftest, train
+from edgeirf.cli import bench, demo, doctor, evaluate, export, info, predict, run, selftest, train
+from edgeirf.cli.console import echo
 from edgeirf.errors import EdgeirfError, UsageError
+from edgeirf.needs import need_runtime
 from edgeirf.text import never_fail
 
 app = typer.Typer(
     help="A folder of good parts becomes a verdict on the line.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, export, run, evaluate, info, bench, doctor, selftest, demo):
+for command in (train, export, run, predict, evaluate, info, bench, doctor, selftest, demo):
     app.command(command.NAME)(command.main)
 
 
@@ -31,9 +33,11 @@ def _version(value: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    pass
+    if context.invoked_subcommand not in (None, doctor.NAME):  # doctor looks at libraries that do not start
+        need_runtime()
 
 
 def main() -> None:
@@ -59,5 +63,6 @@ def main() -> None:
 def _fail(message: str, code: int, error: Exception | None) -> None:
     if error is not None and os.environ.get("EDGEIRF_DEBUG"):
         raise error
-    typer.echo(f"edgeirf: {' '.join(message.split())}", err=True)
+    with contextlib.suppress(OSError, ValueError):  # nobody may be there to read it
+        echo(f"edgeirf: {' '.join(message.split())}", err=True)
     sys.exit(code)

@@ -11,7 +11,7 @@ import typer
 from edgeirf.bundle import Bundle
 from edgeirf.cli.console import console, engine_progress
 from edgeirf.errors import BackendError, UsageError
-from edgeirf.files import write_text
+from edgeirf.files import check_writable, write_text
 
 NAME = "bench"
 
@@ -39,6 +39,8 @@ def main(
 
     Exit code 1: a device that was found did not run.
     """
+    for written in filter(None, (json_file, plot)):
+        check_writable(written)
     bundle = Bundle.read(path)
     if roofline is not None:
         return show_roofline(bundle, roofline, json_file)

@@ -7,13 +7,37 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from rich.console import Console
+import typer
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from edgeirf.errors import UsageError
+from edgeirf.text import printable
 
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, markup=False, emoji=False)
 """Progress and remarks go to stderr; stdout is for results."""
+
+
+def echo(line: str, *, err: bool = False) -> None:
+    """Prints one line, whatever names are in it."""
+    typer.echo(printable(line), err=err)
+
+
+def print_page(*parts: RenderableType) -> None:
+    """Prints tables and text to stdout: as wide as the terminal, 80 columns elsewhere, and no spaces at the ends."""
+    page = Console(highlight=False, markup=False, emoji=False)
+    if not page.is_terminal:
+        page.width = 80
+    with page.capture() as captured:
+        for part in parts:
+            page.print(part)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())
+
+
+def say(line: str, style: str | None = None) -> None:
+    """Remarks to stderr, as one line."""
+    console.print(printable(line), style=style, soft_wrap=True)
 
 
 def progress_bar(*extra: TextColumn) -> Progress:
@@ -74,9 +98,13 @@ def parse_numbers(text: str, count: int, example: str, separator: str = ",") -> 
         UsageError: they are not; the message gives ``example``.
     """
     parts = text.lower().split(separator)
-    if len(parts) != count or not all(part.strip().isdigit() for part in parts):
+    if len(parts) != count or not all(_is_whole(part.strip()) for part in parts):
         raise UsageError(f"{text!r} is not like {example}")
     return tuple(int(part) for part in parts)
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 9
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from edgeirf.cli.console import console, progress_bar, stop_on_signal
+from edgeirf.cli.console import echo, progress_bar, say, stop_on_signal
 from edgeirf.cli.train import need_torch, train_run
 from edgeirf.errors import UsageError
 
@@ -38,27 +38,23 @@ def main(
         raise UsageError(f"{output} is there already: remove it, or name another with --output")
     parts, bundle, report = output / "parts" / "flange", output / "flange.irf", output / "report.html"
 
-    _say(f"1/5 rendering {GOOD_PARTS} good parts to train on, and a test set with defects")
+    say(f"1/5 rendering {GOOD_PARTS} good parts to train on, and a test set with defects")
     _render(parts, seed, size)
-    _say("2/5 training on the good parts")
+    say("2/5 training on the good parts")
     recipe = Recipe(preset="nano", steps=STEPS, seed=seed)
     run, _ = prepare_run(parts, output / "runs" / "flange", recipe)
     train_run(run)
-    _say(f"3/5 exporting {bundle}")
+    say(f"3/5 exporting {bundle}")
     export(run, bundle, Options(false_reject_rate=0.05))
     with load(bundle) as detector:
-        _say("4/5 inspecting a stream of parts, a quarter of them with defects")
+        say("4/5 inspecting a stream of parts, a quarter of them with defects")
         _inspect(detector, STREAM.format(seed=seed + 1, count=STREAM_FRAMES, size=size), output)
-        _say("5/5 measuring on the test set")
+        say("5/5 measuring on the test set")
         _measure(detector, parts, report)
-    typer.echo(f"report:   {report}   (open it in a browser)")
-    typer.echo(f"rejects:  {output / 'rejects'}   (frames and heat maps)")
-    typer.echo(f"verdicts: {output / 'verdicts.jsonl'}")
-    typer.echo(f"try:      edgeirf run --model {bundle} --camera 'test://?seed=9&defects=0.3&count=100'")
-
-
-def _say(line: str) -> None:
-    console.print(line, style="bold")
+    echo(f"report:   {report}   (open it in a browser)")
+    echo(f"rejects:  {output / 'rejects'}   (frames and heat maps)")
+    echo(f"verdicts: {output / 'verdicts.jsonl'}")
+    echo(f"try:      edgeirf run --model {bundle} --camera 'test://?seed=9&defects=0.3&count=100'")
 
 
 def _render(folder: Path, seed: int, size: int) -> None:
@@ -95,7 +91,7 @@ def _inspect(detector: Detector, stream: str, output: Path) -> None:
         problem = run_pipeline(source, detector, sinks, stats)
     if problem is not None:
         raise problem
-    typer.echo(stats.line(source.dropped, stats.mean_rate))
+    echo(stats.line(source.dropped, stats.mean_rate))
     if stopped():
         raise typer.Exit(130)
 

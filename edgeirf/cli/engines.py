@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
-
 from edgeirf import bundle
 from edgeirf.bundle import Bundle
-from edgeirf.cli.console import console, engine_progress
+from edgeirf.cli.console import echo, engine_progress, say
 from edgeirf.errors import BackendError, UsageError
 
 ENGINES = ("tensorrt", "tensorrt-rtx")
@@ -42,17 +40,17 @@ def build_and_tell(path: Path, engine: str, target: str | None) -> None:
         if engine == "tensorrt":
             try:
                 keys = build_for_this_gpu(opened, progress=lambda key: progress)
-                typer.echo(f"engines of {', '.join(keys)} are ready in the cache for this GPU")
+                echo(f"engines of {', '.join(keys)} are ready in the cache for this GPU")
             except BackendError as error:
-                console.print(outlook(error))
+                say(outlook(error))
             return
         try:
             loaded = library.load("tensorrt_rtx")
         except BackendError as error:
-            console.print(outlook(error))
+            say(outlook(error))
             return
         engines = build_engines(opened, loaded, targets, progress=lambda key: progress)
     for built in engines:
-        typer.echo(built.summary())
+        echo(built.summary())
     manifest = with_engines(opened.manifest, engines)
     bundle.write(path, manifest, {name: opened.member(name) for name in manifest.members})

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgeirf.bundle import Bundle
-from edgeirf.cli.console import console
+from edgeirf.cli.console import echo, say
 from edgeirf.cli.engines import build_and_tell, check_engine
 from edgeirf.errors import EdgeirfError, UsageError
+from edgeirf.files import check_writable
 
 if TYPE_CHECKING:
     from edgeirf.manifest import Manifest
@@ -47,11 +48,16 @@ def main(
         from edgeirf.export.bundle import Options, export
         from edgeirf.trainers.run import Run, newest_run
     except ImportError as error:
-        raise EdgeirfError(f"exporting needs PyTorch and ONNX ({error}): pip install 'edgeirf[train]'") from None
+        raise EdgeirfError(f"exporting needs PyTorch and ONNX ({error}): pip install '.[train]' in the clone") from None
     run = Run(folder) if folder is not None else newest_run(Path("runs"))
     path = output or Path(f"{run.config.name}.irf")
     if path.exists() and not force:
         raise UsageError(f"{path} exists: --force overwrites it, --output names another")
+    check_writable(path)
+    if target is not None:
+        from edgeirf.export.engines import parse_targets
+
+        parse_targets(target)
     choices: Any = {"method": method, "gaussian": gaussian, "calibration_method": calibration_method}
     options = Options(
         **choices,
@@ -66,17 +72,17 @@ def main(
         validation_folder=validate,
         keep_refused=keep_refused,
     )
-    result = export(run, path, options, progress=lambda stage: console.print(f"{stage} ..."))
-    typer.echo(f"torch and ONNX Runtime agree to {result.parity:.1e} of a score on {result.images} held-out pictures")
+    result = export(run, path, options, progress=lambda stage: say(f"{stage} ..."))
+    echo(f"torch and ONNX Runtime agree to {result.parity:.1e} of a score on {result.images} held-out pictures")
     for line in threshold_lines(result.manifest):
-        typer.echo(line)
+        echo(line)
     for made in result.reduced:
-        typer.echo(made.summary())
+        echo(made.summary())
     if result.reduced:
-        typer.echo(default_line(Bundle.read(path)))
+        echo(default_line(Bundle.read(path)))
     if engine is not None:
         build_and_tell(path, engine, target)
-    typer.echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB); next: edgeirf run --camera 0 --model {path}")
+    echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB); next: edgeirf run --camera 0 --model {path}")
 
 
 def default_line(bundle: Bundle) -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from edgeirf.bundle import REPORT, Bundle
+from edgeirf.cli.console import print_page
 from edgeirf.conformal import Calibration
 from edgeirf.files import write_bytes
 from edgeirf.manifest import Manifest, Model
@@ -33,20 +33,12 @@ def main(
     if as_json:
         typer.echo(json.dumps(to_json(bundle), indent=1))
         return
-    output = Console(highlight=False, markup=False)
-    if not output.is_terminal:
-        output.width = 200
     facts = Table(box=None, pad_edge=False, show_header=False)
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
     for label, text in describe(bundle):
         facts.add_row(label, text)
-    output.print(facts)
-    for table in (_models(bundle), _thresholds(bundle.manifest)):
-        output.print()
-        output.print(table)
-    for line in promises(bundle.manifest):
-        output.print(line)
+    print_page(facts, "", _models(bundle), "", _thresholds(bundle.manifest), *promises(bundle.manifest))
 
 
 def describe(bundle: Bundle) -> Iterator[tuple[str, str]]:

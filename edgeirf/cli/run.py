@@ -35,6 +35,7 @@ def main(
     model: Path = typer.Option(None, "--model", "-m", metavar="FILE.irf", help="Bundle; default: the newest one here."),
     pixel_format: str = typer.Option(None, metavar="FORMAT", help=_FORMAT),
     false_reject_rate: float = typer.Option(None, help="False-reject rate; default: the one chosen at export."),
+    threshold: float = typer.Option(None, help="Reject scores above this, in place of the bundle's threshold."),
     product: str = typer.Option(None, help="Product of a unified bundle."),
     precision: str = typer.Option(None, help="fp32, fp16, int8; default: the fastest that passed its gate."),
     device: str = typer.Option("auto", help="auto, cpu, openvino, cuda, tensorrt."),
@@ -42,6 +43,7 @@ def main(
     keep_warm: bool = typer.Option(False, "--keep-warm", help="Keep the GPU's clocks up between parts; costs energy."),
     jsonl: str = typer.Option(None, "--jsonl", metavar="FILE", help="Write one JSON object per frame; - is stdout."),
     save_rejects: str = typer.Option(None, metavar="DIR", help="Save the frame and the heat map of each reject."),
+    save_all: str = typer.Option(None, metavar="DIR", help="Save the frame and the heat map of every part."),
     show: bool = typer.Option(False, "--show", help="Show frames and heat maps in a window; q ends."),
     max_frames: int = typer.Option(None, min=1, help="Stop after this many frames."),
     timeout: float = typer.Option(
@@ -66,17 +68,19 @@ def main(
     if show:
         check_display()
     choices: Any = {"precision": precision, "product": product, "false_reject_rate": false_reject_rate}
+    choices["threshold"] = threshold
     with engine_progress() as progress:
         detector = load(path, device, threads=threads, progress=progress, keep_warm=keep_warm, **choices)
     with detector, ExitStack() as stack:
-        for line in introduction(detector, path, false_reject_rate):
+        asked = false_reject_rate if threshold is None else detector.false_reject_rate
+        for line in introduction(detector, path, asked):
             typer.echo(line, file=out)
         source = open_source(camera, timeout, raw)
         stack.callback(source.close)
         if source.size is not None:
             detector.warm_up(source.size, raw or "bgr8")
         stats = Stats()
-        sinks = make_sinks(source, detector, stats, out, jsonl, save_rejects, show)
+        sinks = make_sinks(source, detector, stats, out, jsonl, save_rejects, show, save_all)
         with stop_on_signal(source.stop):
             problem = run_pipeline(source, detector, sinks, stats, max_frames)
         typer.echo(stats.line(source.dropped, stats.mean_rate), file=out)
@@ -113,7 +117,14 @@ def introduction(detector: Detector, path: Path, asked: float | None) -> list[st
 
 
 def make_sinks(
-    source: Source, detector: Detector, stats: Stats, out: TextIO, jsonl: str | None, rejects: str | None, show: bool
+    source: Source,
+    detector: Detector,
+    stats: Stats,
+    out: TextIO,
+    jsonl: str | None,
+    rejects: str | None,
+    show: bool,
+    everything: str | None = None,
 ) -> list[Sink]:
     """The sinks asked for. The terminal's line comes last: it counts what the others have taken.
 
@@ -132,6 +143,8 @@ def make_sinks(
         sinks.append(JsonLines(jsonl))
     if rejects is not None:
         sinks.append(RejectSaver(rejects))
+    if everything is not None:
+        sinks.append(RejectSaver(everything, everything=True))
     return [*sinks, LiveStatus(out, stats, source)]
 
 

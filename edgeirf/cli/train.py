@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.progress import TextColumn
 
-from edgeirf.cli.console import console, parse_numbers, parse_size, progress_bar, stop_on_signal
+from edgeirf.cli.console import console, echo, parse_numbers, parse_size, progress_bar, say, stop_on_signal
 from edgeirf.errors import EdgeirfError, UsageError
 
 if TYPE_CHECKING:
@@ -55,13 +55,11 @@ def main(
     from edgeirf.calib.conditions.tolerances import Tolerances
     from edgeirf.trainers.input_size import cost
     from edgeirf.trainers.prepare import Recipe, prepare_run
-    from edgeirf.trainers.run import Run
+    from edgeirf.trainers.run import Run, locked
 
-    if resume is not None:
-        run = Run(resume)
-        if run.finished:
-            raise UsageError(f"{resume} is finished: edgeirf export {resume}")
-    else:
+    place = resume or output or Path("runs") / folder.resolve().name
+    recipe = None
+    if resume is None:
         recipe = Recipe(
             preset=preset,
             backbone=backbone,
@@ -76,15 +74,19 @@ def main(
             learning_rate=learning_rate,
             seed=seed,
         )
-        with stop_on_signal() as stopped:
-            run, survey = prepare_run(
-                folder, output or Path("runs") / folder.resolve().name, recipe, _bar("reading pictures", stopped)
-            )
-        _tell(survey)
-        chosen = run.config.preprocess.size
-        console.print(f"network input {chosen[1]}x{chosen[0]}, {cost(chosen):.3g} times the work of 256x256")
-    train_run(run, device=device, amp=amp, max_minutes=minutes)
-    typer.echo(f"trained {run.folder}; next: edgeirf export {run.folder}")
+    elif Run(resume).finished:
+        raise UsageError(f"{resume} is finished: edgeirf export {resume}")
+    with locked(place):
+        if recipe is None:
+            run = Run(place)
+        else:
+            with stop_on_signal() as stopped:
+                run, survey = prepare_run(folder, place, recipe, _bar("reading pictures", stopped))
+            _tell(survey)
+            chosen = run.config.preprocess.size
+            console.print(f"network input {chosen[1]}x{chosen[0]}, {cost(chosen):.3g} times the work of 256x256")
+        train_run(run, device=device, amp=amp, max_minutes=minutes)
+    echo(f"trained {run.folder}; next: edgeirf export {run.folder}")
 
 
 def train_run(run: Run, *, device: str = "auto", amp: str = "auto", max_minutes: float | None = None) -> None:
@@ -102,7 +104,7 @@ def train_run(run: Run, *, device: str = "auto", amp: str = "auto", max_minutes:
             bar.update(task, completed=step.done, loss=f"{step.loss:.4f}")
             if not console.is_terminal and (step.done % 100 == 0 or step.done == step.total):
                 minutes, seconds = divmod(round(step.seconds_left), 60)
-                console.print(f"step {step.done} of {step.total}, loss {step.loss:.4f}, {minutes}:{seconds:02} left")
+                say(f"step {step.done} of {step.total}, loss {step.loss:.4f}, {minutes}:{seconds:02} left")
 
         done = train(
             run,
@@ -114,7 +116,7 @@ def train_run(run: Run, *, device: str = "auto", amp: str = "auto", max_minutes:
             progress=_bar("computing features", stopped),
         )
     if not done:
-        console.print(f"edgeirf: stopped; edgeirf train --resume {run.folder} goes on from here")
+        say(f"edgeirf: stopped; edgeirf train --resume {run.folder} goes on from here")
         raise typer.Exit(130)
 
 
@@ -125,7 +127,7 @@ def _bar(description: str, stopped: Any) -> Any:
             task = bar.add_task(description, total=len(items))
             for item in items:
                 if stopped():
-                    console.print(f"edgeirf: stopped while {description}")
+                    say(f"edgeirf: stopped while {description}")
                     raise typer.Exit(130)
                 yield item
                 bar.advance(task)
@@ -135,16 +137,16 @@ def _bar(description: str, stopped: Any) -> Any:
 
 def _tell(survey: Survey) -> None:
     for line in survey.unreadable:
-        console.print(f"left out: {line}")
+        say(f"left out: {line}")
     held_out = sum(sample.calibration for sample in survey.samples)
     shapes = survey.shapes
     dimensions = f"{shapes[0][1]}x{shapes[0][0]}" if len(shapes) == 1 else f"{len(shapes)} different sizes"
     depth = "" if survey.bits == 8 else f", {survey.bits} bit"
-    console.print(
+    say(
         f"{len(survey.samples) - held_out} pictures to train on, {held_out} held out to set the threshold "
         f"({dimensions}, {'gray' if survey.color == 'gray' else 'colour'}{depth})"
     )
-    console.print(
+    say(
         f"{held_out} held-out pictures can promise a false-reject rate of {100 / (held_out + 1):.2g} % or more"
         if len({sample.product for sample in survey.samples}) == 1
         else f"{len({sample.product for sample in survey.samples})} products"
@@ -156,7 +158,7 @@ def need_torch() -> None:
     try:
         import torch  # noqa: F401
     except ImportError:
-        raise EdgeirfError("training needs PyTorch: pip install 'edgeirf[train]'") from None
+        raise EdgeirfError("training needs PyTorch: pip install '.[train]' in the clone") from None
 
 
 def _two(numbers: tuple[int, ...]) -> tuple[int, int]:

@@ -108,7 +108,7 @@ def _tensorrt(system: System, jetson: bool, present: bool) -> Finding:
     if "too old" in error:
         return Finding(name, "warn", error, "sudo apt full-upgrade" if jetson else "pip install --upgrade tensorrt")
     if "not installed" in error:
-        return Finding(name, "warn", "not installed", "pip install 'edgeirf[tensorrt]'")
+        return Finding(name, "warn", "not installed", "pip install '.[tensorrt]'")
     return Finding(name, "warn", error, "pip install --force-reinstall tensorrt")
 
 

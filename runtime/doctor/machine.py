@@ -38,6 +38,8 @@ def _processor(system: System) -> Finding:
     name = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", info, re.MULTILINE)
     has = dict.fromkeys(label for flag, label in _FEATURES.items() if flag in flags)
     detail = f"{system.cores} core{'s' if system.cores > 1 else ''} to use"
+    if system.cpu_quota is not None:
+        detail += f", the container's CPU quota allows {system.cpu_quota:g}"
     return Finding("Processor", "ok", ", ".join([*([name[1].strip()] if name else []), detail, *has]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edgeirf.needs import cure
 from edgeirf.runtime.doctor.system import Finding, System
 
 OLDEST_PYTHON = (3, 10)
@@ -19,7 +20,7 @@ def check(system: System) -> Iterator[Finding]:
     if torch:
         yield Finding("PyTorch", "ok", f"{torch} (only training and exporting use it)")
     else:
-        yield Finding("PyTorch", "note", "not installed; only training needs it", "pip install 'edgeirf[train]'")
+        yield Finding("PyTorch", "note", "not installed; only training needs it", "pip install '.[train]'")
 
 
 def _python(system: System) -> Finding:
@@ -41,9 +42,9 @@ def _opencv(system: System) -> Finding:
     found = system.probe("opencv")
     error = found.get("error", "")
     if "libGL" in error or "libgthread" in error:  # a server or container without a desktop
-        return Finding("OpenCV", "fail", error, "pip install --force-reinstall opencv-python-headless")
+        return Finding("OpenCV", "fail", error, cure("cv2", error))
     if error:
-        return Finding("OpenCV", "fail", error, "pip install --force-reinstall opencv-python")
+        return Finding("OpenCV", "fail", error, cure("cv2", error))
     return Finding("OpenCV", "ok", f"{found['version']}{', GStreamer' if found['gstreamer'] else ', no GStreamer'}")
 
 

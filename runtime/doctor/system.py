@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from edgeirf.runtime.executors.cores import affinity, cpu_quota
+
 Status = Literal["ok", "note", "warn", "fail"]
 
 
@@ -123,7 +125,12 @@ class System:
     @property
     def cores(self) -> int:
         """Cores this process may use."""
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return affinity()
+
+    @property
+    def cpu_quota(self) -> float | None:
+        """Cores that the container allows; None without a limit."""
+        return cpu_quota(self.root)
 
     @property
     def python(self) -> tuple[str, str]:

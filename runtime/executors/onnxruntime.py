@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import weakref
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from edgeirf.errors import BackendError
+from edgeirf.runtime.executors.cores import default_threads
+
+_open: weakref.WeakSet[OnnxRuntimeNetwork] = weakref.WeakSet()
+onnxruntime.disable_telemetry_events()  # for a program that has imported it before edgeirf could set the variable
 
 
 class OnnxRuntimeNetwork:
@@ -53,11 +59,17 @@ class OnnxRuntimeNetwork:
             raise BackendError(f"ONNX Runtime refuses the graph: {_first_line(error)}") from None
         if self.session.get_providers()[0] != provider:  # ONNX Runtime falls back to the CPU and reports no error
             raise BackendError(f"ONNX Runtime could not start its {provider}: run `edgeirf doctor`")
+        self._process = os.getpid()
+        _open.add(self)
         self._input = self.session.get_inputs()[0].name
         self._output = self.session.get_outputs()[0].name
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`edgeirf.runtime.executors.base.Network`."""
+        if os.getpid() != self._process:  # the session's threads stayed in the parent: the call would never return
+            raise BackendError("the model was loaded before this process was forked: load the model in the child")
+        if self.session is None:
+            raise BackendError("the model is closed: load it again")
         try:
             field: NDArray[np.float32] = self.session.run([self._output], {self._input: batch})[0]
         except Exception as error:
@@ -66,16 +78,18 @@ class OnnxRuntimeNetwork:
 
     def close(self) -> None:
         """See :class:`edgeirf.runtime.executors.base.Network`."""
-        vars(self).pop("session", None)
+        _open.discard(self)
+        if os.getpid() == self._process:
+            self.session = None
 
 
-def default_threads() -> int:
-    """``EDGEIRF_THREADS``, else the number of cores this process may use, at most 8."""
-    asked = os.environ.get("EDGEIRF_THREADS", "")
-    if asked.isdigit() and int(asked) > 0:
-        return int(asked)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 8)
+def _leak_inherited() -> None:
+    """In a forked child: ending a session would wait for threads that stayed in the parent, so none is ever ended."""
+    for network in list(_open):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(network.session))
+
+
+os.register_at_fork(after_in_child=_leak_inherited)
 
 
 def _first_line(error: Exception) -> str:

@@ -19,7 +19,7 @@ from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError
 from edgeirf.manifest import Model
 from edgeirf.runtime.executors import golden
-from edgeirf.runtime.executors.onnxruntime import default_threads
+from edgeirf.runtime.executors.cores import default_threads
 
 log = logging.getLogger("edgeirf")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -52,6 +52,7 @@ class Request:
         precision: ``fp32``, ``fp16``, ``int8`` or a graph's key; None takes the fastest that passed its gate.
         threads: of ONNX Runtime; None takes ``EDGEIRF_THREADS``, else the cores this process may use.
         keep_warm: let a GPU repeat the last frame while it waits.
+        threshold: reject image scores above this, in place of the threshold that the rate gives.
     """
 
     product: str
@@ -60,10 +61,12 @@ class Request:
     precision: str | None = None
     threads: int | None = None
     keep_warm: bool = False
+    threshold: float | None = None
 
     def limits(self, model: Model) -> Limits:
         """What scores of the graph are compared with."""
-        return model.calibration[self.product].limits(self.false_reject_rate)
+        limits = model.calibration[self.product].limits(self.false_reject_rate)
+        return limits if self.threshold is None else replace(limits, threshold=self.threshold)
 
 
 @dataclass(frozen=True)
@@ -224,7 +227,8 @@ def open_executor(bundle: Bundle, request: Request, progress: Progress | None = 
 
     Raises:
         UsageError: an unknown device or precision.
-        BackendError: the library is missing or refuses the graph.
+        BackendError: the library is missing, refuses the graph, or does not give the golden scores again.
+        BundleError: the bundle has no usable golden images.
     """
     *first, last = _devices(request.device)
     for device in first:
@@ -254,13 +258,34 @@ def _open(bundle: Bundle, device: str, request: Request, progress: Progress | No
         loaded = load_graph(bundle, graphs, request.threads)
         key, model, network = loaded.key, loaded.model, loaded.network
     else:
-        from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
-
-        key, model = graphs[0]
-        graph = bundle.member(model.file)
-        network = OnnxRuntimeNetwork(graph, threads=request.threads, provider=_PROVIDER[device])
+        key, model, network = _load_onnxruntime(bundle, device, graphs, request.threads)
     executor = CpuExecutor(network, bundle.manifest.preprocess, model.scoring, request.limits(model))
     return Selection(device, key, model, executor)
+
+
+def _load_onnxruntime(
+    bundle: Bundle, device: str, graphs: Sequence[tuple[str, Model]], threads: int | None
+) -> tuple[str, Model, Network]:
+    """The fastest graph that gives the golden scores again on this processor; a precision asked for is not replaced."""
+    from edgeirf.runtime.executors import golden
+    from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
+
+    place = "CUDA" if device == "cuda" else "the CPU"
+    for (key, model), (spare, _) in zip(graphs, [*graphs[1:], ("", None)], strict=True):
+        network = OnnxRuntimeNetwork(bundle.member(model.file), threads=threads, provider=_PROVIDER[device])
+        try:
+            golden.check(bundle, model, network)
+        except BaseException as error:
+            network.close()
+            reason = f"{key} on {place}: {error}"
+            if not isinstance(error, BackendError):
+                raise
+            if not spare:
+                raise BackendError(reason) from None
+            log.warning("%s; falling back to %s", reason, spare)
+        else:
+            return key, model, network
+    raise AssertionError("candidates() gives at least one")
 
 
 def _open_tensorrt(

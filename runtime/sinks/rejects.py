@@ -33,6 +33,7 @@ class RejectSaver(Sink):
 
     Args:
         folder: created when it does not exist.
+        everything: save good parts too.
 
     Raises:
         EdgeirfError: the folder cannot be created.
@@ -40,8 +41,9 @@ class RejectSaver(Sink):
 
     needs = frozenset({"frame", "map"})
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, everything: bool = False) -> None:
         self._folder = Path(folder)
+        self._everything = everything
         self._queue: Queue[Record | None] = Queue(QUEUE)
         self._error: EdgeirfError | None = None
         try:
@@ -52,11 +54,11 @@ class RejectSaver(Sink):
         self._thread.start()
 
     def wants(self, verdict: Verdict) -> bool:
-        """Rejects only."""
-        return verdict.reject
+        """Rejects, or everything."""
+        return verdict.reject or self._everything
 
     def write(self, record: Record) -> None:
-        """Takes a reject; waits while :data:`QUEUE` others are being written."""
+        """Takes a part; waits while :data:`QUEUE` others are being written."""
         self._raise_error()
         self._queue.put(record)
 

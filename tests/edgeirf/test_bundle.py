@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,7 +26,20 @@ from edgeirf.errors import BundleError, EdgeirfError
 from edgeirf.files import sha256
 from edgeirf.manifest import SCHEMA, Manifest, Member
 
-GRAPH = {"model.fp32.onnx": b"graph"}
+
+def pooling(**attributes: list[int]) -> bytes:
+    """A graph that the exporter could have written: one pooling."""
+    sides = {"image": ["n", 3, "h", "w"], "field": ["n", 3, "gh", "gw"]}
+    source, field = (onnx.helper.make_tensor_value_info(name, 1, shape) for name, shape in sides.items())
+    windows = {"kernel_shape": [8, 8], "strides": [8, 8], **attributes}
+    node = onnx.helper.make_node("AveragePool", ["image"], ["field"], **windows)
+    graph = onnx.helper.make_graph([node], "pooling", [source], [field])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+POOLING, OTHER = pooling(), pooling(strides=[16, 16])
+GRAPH = {"model.fp32.onnx": POOLING}
 
 
 @pytest.fixture
@@ -71,8 +85,8 @@ def refused(path: Path, data: bytes) -> str:
 
 def test_what_is_written_is_read(written: Path, manifest: Manifest) -> None:
     bundle = Bundle.read(written)
-    assert bundle.member("model.fp32.onnx") == b"graph"
-    assert bundle.manifest == replace(manifest, members={"model.fp32.onnx": Member(5, sha256(b"graph"))})
+    assert bundle.member("model.fp32.onnx") == POOLING
+    assert bundle.manifest == replace(manifest, members={"model.fp32.onnx": Member(len(POOLING), sha256(POOLING))})
     assert bundle.digest == sha256(written.read_bytes())
     assert bundle.label == f"part@{bundle.digest[:12]}"
     with pytest.raises(BundleError, match=r"has no model\.int8\.onnx"):
@@ -89,7 +103,7 @@ def test_golden_bytes_of_the_format(written: Path, manifest: Manifest) -> None:
         return stored.pack(b"PK\x03\x04", 20, 0, 0, 0, 33, crc, len(data), len(data), len(name), 0) + name + data
 
     data = written.read_bytes()
-    first, second = local(b"manifest.json", text), local(b"model.fp32.onnx", b"graph")
+    first, second = local(b"manifest.json", text), local(b"model.fp32.onnx", POOLING)
     assert data.startswith(first + second + b"PK\x01\x02")
     assert data[:-64].endswith(b"edgeirf-sha256:")
     assert data[-64:] == hashlib.sha256(data[:-64]).hexdigest().encode()
@@ -131,6 +145,21 @@ def test_a_sealed_bundle_of_random_damage_never_gives_a_traceback(written: Path)
             Bundle.read(written)
 
 
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, len(POOLING) - 1), st.integers(0, 255)), min_size=1, max_size=4))
+def test_a_graph_of_random_damage_is_one_line_or_a_graph(
+    tmp_path: Path, manifest: Manifest, damage: list[tuple[int, int]]
+) -> None:
+    graph = bytearray(POOLING)
+    for at, value in damage:
+        graph[at] = value
+    (tmp_path / "x.irf").write_bytes(with_graph(manifest, bytes(graph), "")[0])
+    try:
+        Bundle.read(tmp_path / "x.irf")
+    except BundleError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+
+
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=400), st.booleans())
 def test_random_bytes_are_refused(tmp_path: Path, data: bytes, sealed: bool) -> None:
@@ -142,12 +171,12 @@ def hostile(manifest: Manifest) -> dict[str, tuple[bytes, str]]:
     """Name of the attack to its bytes and a part of the message."""
     text = manifest_bytes(manifest, GRAPH)
     good = [(MANIFEST, text), *GRAPH.items()]
-    big = zipped([(MANIFEST, text), ("model.fp32.onnx", bytes(10_000_000))], zipfile.ZIP_DEFLATED)
+    big = zipped([(MANIFEST, text), ("model.fp32.onnx", bytes(1_000_000))], zipfile.ZIP_DEFLATED)
     later = json.loads(text) | {"schema": SCHEMA + 1, "something": "new"}
     central = zipped(good)
     at = central.index(b"PK\x01\x02")
     huge = central[: at + 20] + struct.pack("<II", 0xFFFFFFF0, 0xFFFFFFF0) + central[at + 28 :]
-    lie = manifest_bytes(manifest, {"model.fp32.onnx": b"grapf"})
+    lie = manifest_bytes(manifest, {"model.fp32.onnx": POOLING[:-1] + b"?"})
     return {
         "later schema": (seal(zipped([(MANIFEST, json.dumps(later).encode()), *GRAPH.items()])), "upgrade edgeirf"),
         "zip bomb": (seal(big), "is compressed"),
@@ -169,13 +198,26 @@ def hostile(manifest: Manifest) -> dict[str, tuple[bytes, str]]:
         "foreign zip": (zipped([("a.txt", b"text")]), "not an edgeirf bundle"),
         "not a zip": (b"\x89PNG\r\n" + bytes(200), "not an edgeirf bundle"),
         "empty": (b"", "not an edgeirf bundle"),
+        "not a graph": with_graph(manifest, b"graph", "model.fp32.onnx is not a graph that edgeirf exports"),
+        "a graph of another input": with_graph(manifest, pooling(strides=[1, 1]), "too fine"),
+        "too many members": (seal(zipped([*good, *((f"m{i}", b"") for i in range(63))])), "65 members"),
+        "a large manifest": (
+            seal(zipped([(MANIFEST, text + b" " * format_.MAX_MANIFEST), *GRAPH.items()])),
+            "too large",
+        ),
     }
+
+
+def with_graph(manifest: Manifest, graph: bytes, message: str) -> tuple[bytes, str]:
+    members = {"model.fp32.onnx": graph}
+    return seal(zipped([(MANIFEST, manifest_bytes(manifest, members)), *members.items()])), message
 
 
 ATTACKS = [
     *("later schema", "zip bomb", "a huge declared size", "climbs out", "absolute", "hidden", "drive", "line feed"),
     *("folder", "unlisted", "missing", "manifest last", "empty zip", "no manifest", "damaged member", "not JSON"),
-    *("deep JSON", "foreign zip", "not a zip", "empty"),
+    *("deep JSON", "foreign zip", "not a zip", "empty", "not a graph", "a graph of another input"),
+    *("too many members", "a large manifest"),
 ]
 
 
@@ -212,6 +254,13 @@ def test_what_cannot_be_read(tmp_path: Path, make: Callable[[Path], None], messa
         Bundle.read(path)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_what_never_ends_is_not_read(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "x.irf")
+    with pytest.raises(BundleError, match="not a regular file"):
+        Bundle.read(tmp_path / "x.irf")
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "a b", ".hidden", "x" * 200, "ä"])
 def test_write_refuses_names_that_read_refuses(tmp_path: Path, manifest: Manifest, name: str) -> None:
     with pytest.raises(BundleError, match="not a plain file name"):
@@ -237,7 +286,7 @@ def test_a_failing_write_leaves_the_old_bundle(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(EdgeirfError, match="No space left on device"):
-        write(written, manifest, {"model.fp32.onnx": b"other"})
+        write(written, manifest, {"model.fp32.onnx": OTHER})
     assert written.read_bytes() == before
     assert list(written.parent.iterdir()) == [written]
 
@@ -271,7 +320,7 @@ def npz_claiming(shape: str) -> bytes:
     return zipped([("images.npy", array), ("scores.npy", array)])
 
 
-GOLDEN_IMAGES = np.arange(12, dtype=np.uint8).reshape(1, 1, 2, 2, 3)
+GOLDEN_IMAGES = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(1, 1, 64, 64, 3)
 
 
 def test_golden_arrays(tmp_path: Path, manifest: Manifest) -> None:
@@ -286,6 +335,12 @@ def test_golden_arrays(tmp_path: Path, manifest: Manifest) -> None:
     [
         pytest.param(b"not a zip", id="not a zip"),
         pytest.param(npz(images=GOLDEN_IMAGES), id="no scores"),
+        pytest.param(npz(images=GOLDEN_IMAGES[:, :, :32], scores=np.ones(1)), id="another size"),
+        pytest.param(npz(images=GOLDEN_IMAGES[:, [0, 0]], scores=np.ones(1)), id="another number of tiles"),
+        pytest.param(npz(images=GOLDEN_IMAGES.astype(float), scores=np.ones(1)), id="another type"),
+        pytest.param(npz(images=GOLDEN_IMAGES, scores=np.ones(2)), id="more scores than images"),
+        pytest.param(npz(images=GOLDEN_IMAGES[[0] * 65], scores=np.ones(65)), id="more images than needed"),
+        pytest.param(npz(images=GOLDEN_IMAGES, scores=np.array([np.nan])), id="not a number"),
         pytest.param(npz(images=GOLDEN_IMAGES, scores=np.array([{}], dtype=object)), id="pickle"),
         pytest.param(npz_claiming("(10000000000000,)"), id="claims 10 TB"),
         pytest.param(npz_claiming("(9223372036854775807, 8)"), id="claims more than an int64"),

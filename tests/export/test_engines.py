@@ -56,7 +56,7 @@ def mixed(tiny_path: Path, tiny_onnx: bytes, tmp_path: Path) -> Bundle:
     members = {
         "model.fp32.onnx": tiny_onnx,
         "model.fp16.onnx": half(tiny_onnx),
-        "other.onnx": b"not for TensorRT",
+        "other.onnx": tiny_onnx,
         bundles.GOLDEN: plain.member(bundles.GOLDEN),
     }
     bundles.write(tmp_path / "mixed.irf", replace(plain.manifest, models=models), members)
@@ -85,15 +85,6 @@ def test_the_bundle_says_what_was_found(rtx: Library, mixed: Bundle) -> None:
     assert report["engines"][0]["fell_back"] == []
     assert "engines" not in manifest.models["fp32"].report
     assert "engines" not in mixed.manifest.models["fp16"].report
-
-
-def test_a_plan_for_other_programs(rtx: Library, mixed: Bundle, tmp_path: Path) -> None:
-    (engine,) = engines.build_engines(mixed, rtx, ("SM86", "SM89"), "fp16")
-    path = engines.save_plan(engine, tmp_path, "bolt")
-    assert path == tmp_path / "bolt.fp16.sm86-sm89.engine"
-    assert path.read_bytes() == engine.built.plan
-    (portable,) = engines.build_engines(mixed, rtx, (), "fp16")
-    assert engines.save_plan(portable, tmp_path, "bolt").name == "bolt.fp16.ampere.engine"
 
 
 def test_a_target_rtx_has_not(rtx: Library, mixed: Bundle) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeirf.calib.fitting.ranges import Histogram
 from edgeirf.export.onnx.products import Structure
-from edgeirf.runtime.executors.onnxruntime import default_threads
+from edgeirf.runtime.executors.cores import default_threads
 
 
 def observe(graph: bytes, batches: Iterable[NDArray[np.float32]]) -> dict[str, Histogram]:

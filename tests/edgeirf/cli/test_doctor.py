@@ -24,7 +24,7 @@ def examination(*findings: Finding) -> Examination:
 FINE = Finding("Python", "ok", "3.11.7")
 SLOW = Finding("GPU clock", "warn", "varies", "sudo jetson_clocks")
 BROKEN = Finding("NumPy", "fail", "No module named 'numpy'", "pip install numpy")
-ABSENT = Finding("PyTorch", "note", "not installed", "pip install 'edgeirf[train]'")
+ABSENT = Finding("PyTorch", "note", "not installed", "pip install '.[train]'")
 
 
 def show(monkeypatch: pytest.MonkeyPatch, found: Examination, *arguments: str) -> tuple[int, str]:
@@ -53,7 +53,7 @@ def test_commands_are_listed_once_worst_first(monkeypatch: pytest.MonkeyPatch) -
     _, output = show(monkeypatch, examination(SLOW, BROKEN, ABSENT, Finding("CPU clock", "warn", "x", SLOW.fix)))
     commands = output[output.index("To fix") :].splitlines()
     assert commands[1:5] == ["  NumPy:", "    pip install numpy", "  GPU clock, CPU clock:", "    sudo jetson_clocks"]
-    assert "edgeirf[train]" not in "".join(commands)  # nothing is wrong without PyTorch
+    assert ".[train]" not in "".join(commands)  # nothing is wrong without PyTorch
 
 
 def test_nothing_to_fix(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,7 @@ CASES = [
             }
         },
     ),
-    Case("plain", "PyTorch", "note", "only training needs it", "pip install 'edgeirf[train]'"),
+    Case("plain", "PyTorch", "note", "only training needs it", "pip install '.[train]'"),
     Case("plain", "NVIDIA driver", "note", "no NVIDIA GPU"),
     Case("plain", "TensorRT", "note", "of no use without"),
     Case("card", "NVIDIA driver", "warn", "but no driver", "sudo ubuntu-drivers install"),
@@ -161,7 +161,7 @@ CASES = [
         "TensorRT",
         "warn",
         "not installed",
-        "pip install 'edgeirf[tensorrt]'",
+        "pip install '.[tensorrt]'",
         answers={"tensorrt": NO_TENSORRT},
     ),
     Case(

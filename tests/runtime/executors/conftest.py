@@ -97,7 +97,7 @@ class StandIn:
     def build(self, library: Library, graph: bytes, spec: EngineSpec, *, timing: bytes, progress: Any) -> BuiltEngine:
         """In place of the builder: the graph says in its name which precision it is."""
         assert self.device.depth
-        precision, _, onnx = graph.partition(b"|") if b"|" in graph[:6] else (b"fp32", b"", graph)
+        precision, onnx = (graph[2:6].strip(), graph[6:]) if graph[:2] == b"\x12\x04" else (b"fp32", graph)
         if precision.decode() in self.unbuildable:
             raise BackendError(f"{library.label} cannot build the engine: no kernel")
         self.builds.append(precision.decode())

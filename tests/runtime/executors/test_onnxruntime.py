@@ -1,15 +1,103 @@
-"""ONNX Runtime as the network: what it cannot do is one clear line."""
+"""ONNX Runtime as the network: what it cannot do is one clear line, and nothing leaves the machine."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import edgeirf
 from edgeirf.errors import BackendError
 from edgeirf.runtime.executors import onnxruntime as module
-from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork, default_threads
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
+
+FRAME = np.full((64, 64, 3), 128, np.uint8)
+
+ALONE = """
+import socket, sys
+made = []
+class Counted(socket.socket):
+    def __init__(self, *arguments, **named):
+        made.append(arguments)
+        super().__init__(*arguments, **named)
+socket.socket = Counted
+import edgeirf, numpy
+with edgeirf.load(sys.argv[1], threads=1) as detector:
+    detector(numpy.full((64, 64, 3), 128, numpy.uint8))
+import time
+time.sleep(0.5)
+def sockets():
+    import os
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            yield os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+        except OSError:
+            pass
+print(len(made), sum(sockets()))
+"""
+
+
+def test_nothing_leaves_the_machine_and_nothing_is_left_in_the_home_folder(tmp_path: Path, tiny_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    places = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "TMPDIR")
+    environment = {**os.environ, **dict.fromkeys(places, str(home))}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, tiny_path],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.split() == ["0", "0"]
+    assert list(home.rglob("*")) == []
+
+
+@pytest.mark.parametrize("ending", ["closes", "exits"])
+def test_a_session_inherited_over_fork_says_so_and_lets_the_child_end(tiny_path: Path, ending: str) -> None:
+    """Ending it would wait for threads that stayed in the parent. In a process of its own: pytest's would be forked."""
+    code = (
+        "import os, signal, sys, edgeirf, numpy\n"
+        "frame = numpy.full((64, 64, 3), 128, numpy.uint8)\n"
+        "detector = edgeirf.load(sys.argv[1], threads=2)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    signal.alarm(60)\n"
+        "    try:\n"
+        "        detector(frame)\n"
+        "    except edgeirf.BackendError as error:\n"
+        "        print(error, flush=True)\n"
+        "    if sys.argv[2] == 'closes':\n"
+        "        detector.close()\n"
+        "    sys.exit(7)\n"
+        "print(os.waitpid(child, 0)[1], detector(frame).status)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tiny_path, ending], capture_output=True, text=True, timeout=120, check=True
+    )
+    said, ended = done.stdout.splitlines()
+    assert said == "the model was loaded before this process was forked: load the model in the child"
+    assert ended == f"{7 << 8} ok"
+
+
+def test_closing_twice_is_no_error_and_a_call_after_close_is_one_line(tiny_path: Path, tiny_onnx: bytes) -> None:
+    network = OnnxRuntimeNetwork(tiny_onnx, threads=1)
+    network.close()
+    network.close()
+    with pytest.raises(BackendError, match="the model is closed: load it again"):
+        network.run(np.zeros((1, 3, 64, 64), np.float32))
+    detector = edgeirf.load(tiny_path, threads=1)
+    detector.close()
+    detector.close()
+    with pytest.raises(BackendError, match="closed"):
+        detector(FRAME)
 
 
 def test_a_batch_goes_in_and_a_field_comes_out(tiny_onnx: bytes) -> None:
@@ -40,9 +128,3 @@ def test_onnx_runtime_that_falls_back_without_a_word(tiny_onnx: bytes, monkeypat
     monkeypatch.setattr(module.onnxruntime, "InferenceSession", lambda *_, **__: session)
     with pytest.raises(BackendError, match="could not start its CUDAExecutionProvider"):
         OnnxRuntimeNetwork(tiny_onnx, provider="CUDAExecutionProvider")
-
-
-@pytest.mark.parametrize(("asked", "threads"), [("3", 3), ("0", None), ("-1", None), ("many", None), ("", None)])
-def test_threads(asked: str, threads: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EDGEIRF_THREADS", asked)
-    assert default_threads() == threads if threads else 1 <= default_threads() <= 8

@@ -37,7 +37,9 @@ def many(tmp_path: Path, tiny_bundle: MakeBundle) -> Bundle:
     for precision, family in (("fp16", "tensorrt"), ("int8", "tensorrt")):
         file = f"model.{precision}.onnx"
         models[precision] = replace(models["fp32"], file=file, precision=precision, family=family)
-        members[file] = precision.encode() + b"|" + graph  # the stand-in's way to know which is which
+        members[file] = (
+            b"\x12\x04" + precision.encode().ljust(4) + graph
+        )  # a producer's name: the stand-in's way to know which is which
     bundles.write(tmp_path / "many.irf", replace(plain.manifest, models=models), members)
     return Bundle.read(tmp_path / "many.irf")
 

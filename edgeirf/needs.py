@@ -1,0 +1,89 @@
+"""The libraries that the commands need are started before anything else: one that does not start is one line."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from edgeirf.errors import EdgeirfError
+
+LIBRARIES = {"numpy": "NumPy", "cv2": "OpenCV", "onnxruntime": "ONNX Runtime"}
+_DISTRIBUTIONS = {"numpy": "numpy", "cv2": "opencv-python", "onnxruntime": "onnxruntime"}
+_BUILT_FOR_NUMPY_1 = ("_ARRAY_API", "NumPy 1.x", "multiarray", "numpy.core", "numpy.dtype size changed")
+
+
+def need_runtime() -> None:
+    """Imports NumPy, OpenCV and ONNX Runtime.
+
+    Raises:
+        EdgeirfError: one of them cannot be imported; the message says what mends it here.
+    """
+    for module in LIBRARIES:
+        problem, said = _start(module)
+        if problem is not None:
+            raise EdgeirfError(not_started(module, problem, said))
+
+
+def not_started(module: str, problem: Exception, said: str = "") -> str:
+    """One line: which library does not start, why, and what mends it here.
+
+    Args:
+        module: what was imported.
+        problem: what it raised.
+        said: what it wrote.
+    """
+    top = module.split(".")[0]
+    first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+    return f"{LIBRARIES.get(top, top)} does not start ({first[:160]}): {cure(top, f'{problem} {said}')}"
+
+
+def _start(module: str) -> tuple[Exception | None, str]:
+    """Imports a library: what it raises, and what it writes."""
+    if module in sys.modules:
+        return None, ""
+    with tempfile.TemporaryFile() as kept:
+        try:
+            with _quiet(kept):
+                importlib.import_module(module)
+        except Exception as error:  # a library that is built for another one raises what it likes
+            kept.seek(0)
+            return error, kept.read().decode(errors="replace")
+    return None, ""
+
+
+def cure(module: str, problem: str) -> str:
+    """What mends a library that does not start.
+
+    Args:
+        module: what was imported.
+        problem: all that it said.
+    """
+    if any(sign in problem for sign in _BUILT_FOR_NUMPY_1):
+        # Not another OpenCV: a Jetson's own is the one that has GStreamer.
+        return "it is built for NumPy 1: pip install 'numpy<2'"
+    if "libGL" in problem or "libgthread" in problem or "libglib" in problem:
+        return "pip install --force-reinstall opencv-python-headless"
+    if "No module named" in problem:
+        return f"pip install {_DISTRIBUTIONS.get(module, module)}"
+    return f"pip install --force-reinstall {_DISTRIBUTIONS.get(module, module)}"
+
+
+@contextmanager
+def _quiet(kept: IO[bytes]) -> Iterator[None]:
+    """Sends what is written to the error stream into ``kept``, by C code too: NumPy says in 30 lines what is one."""
+    try:
+        before = os.dup(2)
+    except OSError:  # there is no error stream
+        yield
+        return
+    try:
+        os.dup2(kept.fileno(), 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
