@@ -10,13 +10,12 @@ from typing import Any, Literal
 
 from edgeirf.conformal import Calibration
 from edgeirf.errors import BundleError, UsageError
+from edgeirf.gate_report import GateReport, upgraded
 from edgeirf.settings import Preprocess, Scoring
 from edgeirf.typed_json import from_json
 
-SCHEMA = 1
-"""Raised when an older edgeirf could misread a newer bundle."""
-
-# Text of a bundle ends up in terminals and logs: no escape sequences, no second line.
+SCHEMA = 2
+"""Raised when an older edgeirf could misread a newer bundle. Schema 1 had a report of free JSON; it is still read."""
 
 Family = Literal["any", "onnxruntime", "tensorrt"]
 
@@ -67,7 +66,7 @@ class Model:
         calibration: product name to scores of held-out good parts, made with this very graph.
         scoring: how its field is scored (InvAD's statistics are re-fitted per precision).
         refused: why the graph failed its gate, None when it passed; a refused graph is never chosen by itself.
-        report: figures of the parity gate, for people and for ``edgeirf info``.
+        report: what the gate and the engine builder measured.
     """
 
     file: str
@@ -76,7 +75,7 @@ class Model:
     calibration: dict[str, Calibration]
     scoring: Scoring
     refused: str | None = None
-    report: dict[str, Any] = field(default_factory=dict)
+    report: GateReport = field(default_factory=GateReport)
 
 
 @dataclass(frozen=True)
@@ -90,6 +89,7 @@ class Manifest:
         false_reject_rate: the rate asked for at export; ``run`` may choose another.
         models: key (``fp32``, ``int8-tensorrt``, ...) to graph; ``fp32`` is always there.
         members: every other file of the bundle.
+        schema: of the file that was read; :meth:`to_json` always writes the present one.
     """
 
     name: str
@@ -103,8 +103,9 @@ class Manifest:
     schema: int = SCHEMA
 
     def to_json(self) -> bytes:
-        """UTF-8 JSON; :func:`parse` gives an equal manifest back."""
-        return json.dumps(dataclasses.asdict(self), indent=1, allow_nan=False, ensure_ascii=False).encode()
+        """UTF-8 JSON; :func:`parse` gives an equal manifest of the present schema back."""
+        raw = {**dataclasses.asdict(self), "schema": SCHEMA}
+        return json.dumps(raw, indent=1, allow_nan=False, ensure_ascii=False).encode()
 
     @property
     def products(self) -> tuple[str, ...]:
@@ -129,11 +130,27 @@ def parse(data: bytes) -> Manifest:
             f"written by a later edgeirf (schema {raw['schema']}, this one reads {SCHEMA}): upgrade edgeirf"
         )
     try:
+        if raw["schema"] == 1:
+            raw = _upgrade(raw)
         manifest = typing.cast(Manifest, from_json(Manifest, raw, "manifest"))
         _check(manifest)
     except (ValueError, TypeError, UsageError) as error:
-        raise BundleError(f"manifest.json does not fit schema {SCHEMA}: {error}") from None
+        raise BundleError(f"manifest.json does not fit schema {raw['schema']}: {error}") from None
     return manifest
+
+
+def _upgrade(raw: dict[str, Any]) -> dict[str, Any]:
+    """A manifest of schema 1 with reports that fit schema 2. Nothing else differs."""
+    models = raw.get("models")
+    if not isinstance(models, dict):
+        return raw
+    return {**raw, "models": {key: _upgrade_model(model) for key, model in models.items()}}
+
+
+def _upgrade_model(model: Any) -> Any:
+    if not isinstance(model, dict) or not isinstance(model.get("report"), dict):
+        return model
+    return {**model, "report": upgraded(model["report"])}
 
 
 def _check(manifest: Manifest) -> None:
