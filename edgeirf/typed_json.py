@@ -28,9 +28,6 @@ def from_json(kind: Any, value: Any, where: str) -> Any:
         TypeError: from the dataclass itself.
     """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if kind is Any:
-        _check_plain(value, where)
-        return value
     if origin in (typing.Union, types.UnionType):
         return None if value is None else from_json(arguments[0], value, where)
     if origin is Literal:
