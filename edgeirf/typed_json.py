@@ -50,20 +50,6 @@ def _is_text(value: Any) -> bool:
     return type(value) is str and len(value) <= MAX_TEXT and not _CONTROL.search(value)
 
 
-def _check_plain(value: Any, where: str) -> None:
-    """Passes a JSON value of any shape; who prints it escapes its texts."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _check_plain(item, f"{where}.{key}")
-    elif isinstance(value, list):
-        for item in value:
-            _check_plain(item, where)
-    elif type(value) is float and abs(value) <= sys.float_info.max:
-        return
-    elif value is not None and not isinstance(value, (bool, int, str)):
-        raise ValueError(f"{where} is {str(value)[:40]!r}")
-
-
 def _dataclass(kind: Any, value: dict[str, Any], where: str) -> Any:
     hints = typing.get_type_hints(kind)
     unknown = set(value) - set(hints)
