@@ -28,7 +28,8 @@ class Density(nn.Module):
     - the smallest window its nats at the position;
     - a larger window its largest nats among the windows that cover the position, in proportion to the smallest
       window's nats there (1 at the largest of the neighbourhood): coarse scales weigh, the finest one locates;
-    - the whole grid and its texture their nats, in proportion to the sum of the others (1 at its largest).
+    - the whole grid and its texture their nats, in proportion to the eighth power of the sum of the others (1 at its
+      largest): they speak of the part, not of a place, and so are laid where the part is most unusual.
 
     A field that is not a number gives a map that is not a number.
 
@@ -55,6 +56,8 @@ class Density(nn.Module):
         located = torch.cat(parts, dim=1)
         shape = located.sum(1, keepdim=True)
         share = shape / (shape.amax((2, 3), keepdim=True) + TINY)
+        for _ in range(3):
+            share = share * share
         return torch.sqrt(2 * torch.cat([located, *(scale(field) * share for scale in self.whole)], dim=1))
 
 
