@@ -46,7 +46,8 @@ def by_definition(raw: np.ndarray, scales: tuple[Scale, ...]) -> np.ndarray:
                 part[row, column] = covering * local[row, column] / highest
             parts.append(part)
     shape = sum(parts)
-    parts += [own[0, 0] * (shape / shape.max()) ** 8 for scale, own in zip(scales, nats, strict=True) if scale.window <= 0]
+    share = (shape / shape.max()) ** 8
+    parts += [own[0, 0] * share for scale, own in zip(scales, nats, strict=True) if scale.window <= 0]
     return np.stack(parts)
 
 
