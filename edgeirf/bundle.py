@@ -36,6 +36,10 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 class Bundle:
     """An open bundle. All of it is checked when it is read; members are then plain bytes.
 
+    >>> bundle = Bundle.read("bottle.irf")
+    >>> bundle.manifest.name, list(bundle.manifest.models)
+    ('bottle', ['fp32'])
+
     Attributes:
         path: where it was read from.
         manifest: what it says of itself.

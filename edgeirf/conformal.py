@@ -18,6 +18,10 @@ from edgeirf.errors import UsageError
 class Calibration:
     """Scores of good parts that neither the network nor the Gaussian has seen.
 
+    >>> parts = Calibration(scores=tuple(map(float, range(99))), peaks=tuple(map(float, range(99))))
+    >>> parts.score_threshold(0.05), parts.smallest_rate
+    (94.0, 0.01)
+
     Attributes:
         scores: image scores, ascending.
         peaks: largest value of each part's anomaly map, ascending: the pixel threshold comes from these, so that

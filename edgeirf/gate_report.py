@@ -95,6 +95,9 @@ class EngineReport:
 class GateReport:
     """Everything that export measured of one graph.
 
+    >>> GateReport(images=16, golden_tolerance=0.05).figures
+    {'images': 16, 'golden tolerance': 0.05}
+
     Attributes:
         torch_onnx_relative_difference: largest difference of a score, ONNX Runtime against PyTorch; None for graphs
             that are compared with FP32 instead.

@@ -32,6 +32,9 @@ class Member:
 class Method:
     """How the field was made (``method.md`` of the papers: OSD-IRF arXiv 2604.18393, InvAD arXiv 2504.05662).
 
+    >>> Method("irf", (200,), "full", "lite0", "small").label
+    'irf t=200 full'
+
     Attributes:
         name: ``irf``: one evaluation at one timestep; ``invad``: DDIM inversion steps.
         timesteps: the fixed timesteps of the graph, of 1000.
@@ -81,6 +84,10 @@ class Model:
 @dataclass(frozen=True)
 class Manifest:
     """The bundle's first member.
+
+    >>> from edgeirf.bundle import Bundle
+    >>> Bundle.read("bottle.irf").manifest.products
+    ('part',)
 
     Attributes:
         name: the model's name, by default the folder it was trained on.

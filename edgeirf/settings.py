@@ -19,6 +19,9 @@ gives the colours of the first two pixels of the first two rows, as GenICam does
 class Preprocess:
     """Camera frame to network input; carried out by :mod:`edgeirf.runtime.imaging.preprocess`.
 
+    >>> Preprocess(size=(256, 320), tiles=(1, 2)).roi is None
+    True
+
     Attributes:
         size: ``(height, width)`` of the network input, pixels, for each tile.
         roi: ``(x, y, width, height)`` in frame pixels of what is inspected; None for the whole frame.
@@ -50,6 +53,9 @@ class Preprocess:
 @dataclass(frozen=True)
 class Scoring:
     """Residual field to anomaly map and image score; carried out by :mod:`edgeirf.runtime.scoring`.
+
+    >>> Scoring(top_k=10).sigma
+    4.0
 
     Attributes:
         density: ``"nll"``: half the sum of squares over channels (IRF); ``"norm"``: its root (InvAD).

@@ -81,7 +81,7 @@ def examine(
     >>> scores = [*range(90, 110), 400]
     >>> found = examine([Path(f"{i}.png") for i in range(21)], scores, 0.05)
     >>> [(one.path.name, one.threshold_without) for one in found.odd]
-    [('20.png', 109)]
+    [('20.png', 109.0)]
 
     Args:
         paths: pictures of good parts.
