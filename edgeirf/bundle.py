@@ -1,7 +1,7 @@
 """The ``.irf`` bundle: a zip, stored uncompressed, ``manifest.json`` first, sealed with a SHA-256.
 
-The zip's comment is ``edgeirf-sha256:`` and the digest of every byte before the digest, so a change of any byte of
-the file is found before anything of it is believed. Reading never executes, extracts or decompresses.
+The zip's comment is ``edgeirf-sha256:`` and the digest of every byte before the digest, so a change of any
+byte is found before anything is parsed. Reading never executes, extracts or decompresses.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def _members(data: bytes) -> dict[str, bytes]:
 
 
 def _stored(data: bytes) -> dict[str, bytes]:
-    """Every member's bytes, of a zip that may have been made by an enemy: nothing compressed, nothing twice."""
+    """Every member's bytes. The zip is not trusted: a compressed member or a repeated name is refused."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()

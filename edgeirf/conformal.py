@@ -65,13 +65,13 @@ class Calibration:
         return conformal_p_value(self.scores, score)
 
     def limits(self, false_reject_rate: float) -> Limits:
-        """What the scores of new parts are held against."""
+        """What the scores of new parts are compared with."""
         return Limits(self.score_threshold(false_reject_rate), self.pixel_threshold(false_reject_rate), self.scores)
 
 
 @dataclass(frozen=True, eq=False)
 class Limits:
-    """What the scores of new parts are held against: one calibration at one false-reject rate. Default: nothing.
+    """What the scores of new parts are compared with: one calibration at one false-reject rate. Default: nothing.
 
     Attributes:
         threshold: image scores above it are rejected.

@@ -25,7 +25,7 @@ class Preprocess:
     Attributes:
         size: ``(height, width)`` of the network input, pixels, for each tile.
         roi: ``(x, y, width, height)`` in frame pixels of what is inspected; None for the whole frame.
-        tiles: ``(rows, columns)`` the region of interest is cut into; each is resized to ``size``.
+        tiles: ``(rows, columns)`` of the tiles of the region of interest; each is resized to ``size``.
         color: ``"gray"`` takes the luminance of a colour frame, and repeats it in all three channels.
         bits: significant bits of 16-bit frames (12 for a 12-bit camera); 8-bit frames always have 8.
         mean, std: per channel RGB, in units of the white level: input = (value / white - mean) / std.

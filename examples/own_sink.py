@@ -1,4 +1,4 @@
-"""The pipeline of ``edgeirf run`` with a sink of your own: it adds the maps of rejected parts, to show where defects are.
+"""The pipeline of ``edgeirf run`` with a sink of your own: it adds the maps of rejected parts to show where.
 
 Usage: python examples/own_sink.py bottle.irf 'test://?count=20&defects=0.3'
 """

@@ -1,4 +1,4 @@
-"""One inspected frame: the verdict, and the pictures that can be made of it."""
+"""One inspected frame: the verdict, and its pictures."""
 
 from __future__ import annotations
 

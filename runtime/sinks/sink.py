@@ -59,7 +59,7 @@ class Sink(ABC):
     needs: ClassVar[AbstractSet[Need]] = frozenset()
 
     def wants(self, verdict: Verdict) -> bool:
-        """Whether the sink takes this verdict: nothing is made for a verdict that no sink wants."""
+        """Whether the sink takes this verdict: no picture is computed for a verdict that no sink wants."""
         return True
 
     @abstractmethod
