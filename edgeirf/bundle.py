@@ -43,6 +43,10 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 class Bundle:
     """An open bundle. All of it is checked when it is read; members are then plain bytes.
 
+    >>> bundle = Bundle.read("bottle.irf")
+    >>> bundle.manifest.name, list(bundle.manifest.models)
+    ('bottle', ['fp32'])
+
     Attributes:
         path: where it was read from.
         manifest: what it says of itself.
@@ -194,7 +198,7 @@ def _members(data: bytes) -> dict[str, bytes]:
 
 
 def _stored(data: bytes) -> dict[str, bytes]:
-    """Every member's bytes, of a zip that may have been made by an enemy: nothing compressed, nothing twice."""
+    """Every member's bytes. The zip is not trusted: a compressed member or a repeated name is refused."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()

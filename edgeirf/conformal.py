@@ -18,6 +18,10 @@ from edgeirf.errors import UsageError
 class Calibration:
     """Scores of good parts that neither the network nor the Gaussian has seen.
 
+    >>> parts = Calibration(scores=tuple(map(float, range(99))), peaks=tuple(map(float, range(99))))
+    >>> parts.score_threshold(0.05), parts.smallest_rate
+    (94.0, 0.01)
+
     Attributes:
         scores: image scores, ascending.
         peaks: largest value of each part's anomaly map, ascending: the pixel threshold comes from these, so that
@@ -66,13 +70,13 @@ class Calibration:
         return conformal_p_value(self.scores, score)
 
     def limits(self, false_reject_rate: float) -> Limits:
-        """What the scores of new parts are held against."""
+        """What the scores of new parts are compared with."""
         return Limits(self.score_threshold(false_reject_rate), self.pixel_threshold(false_reject_rate), self.scores)
 
 
 @dataclass(frozen=True, eq=False)
 class Limits:
-    """What the scores of new parts are held against: one calibration at one false-reject rate. Default: nothing.
+    """What the scores of new parts are compared with: one calibration at one false-reject rate. Default: nothing.
 
     Attributes:
         threshold: image scores above it are rejected.

@@ -95,6 +95,9 @@ class EngineReport:
 class GateReport:
     """Everything that export measured of one graph.
 
+    >>> GateReport(images=16, golden_tolerance=0.05).figures
+    {'images': 16, 'golden tolerance': 0.05}
+
     Attributes:
         torch_onnx_relative_difference: largest difference of a score, ONNX Runtime against PyTorch; None for graphs
             that are compared with FP32 instead.
@@ -104,7 +107,7 @@ class GateReport:
         calibration: how the INT8 ranges were found, in a few words.
         float_layers: name of each layer that stays in float to its share of the squared error in INT8.
         int8_layers: number of layers in INT8; None for other precisions.
-        engines: what TensorRT made of the graph.
+        engines: built of the graph at export.
         golden_tolerance: allowed error of the golden scores on a device, as a share of the largest of them, 0..1.
     """
 

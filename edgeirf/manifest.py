@@ -32,7 +32,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Method:
-    """How the field was made (``method.md`` of the papers: OSD-IRF arXiv 2604.18393, InvAD arXiv 2504.05662).
+    """How the graph computes the field (``method.md`` of the papers: OSD-IRF arXiv 2604.18393, InvAD arXiv 2504.05662).
+
+    >>> Method("irf", (200,), "full", "lite0", "small").label
+    'irf t=200 full'
 
     Attributes:
         name: ``irf``: one evaluation at one timestep; ``invad``: DDIM inversion steps.
@@ -66,7 +69,7 @@ class Model:
         file: the member that holds the graph.
         precision: ``fp32``, ``fp16`` or ``int8``.
         family: the back ends the graph is laid out for.
-        calibration: product name to scores of held-out good parts, made with this very graph.
+        calibration: product name to scores of held-out good parts, computed with this graph.
         scoring: how its field is scored (InvAD's statistics are re-fitted per precision).
         refused: why the graph failed its gate, None when it passed; a refused graph is never chosen by itself.
         report: what the gate and the engine builder measured.
@@ -84,6 +87,10 @@ class Model:
 @dataclass(frozen=True)
 class Manifest:
     """The bundle's first member.
+
+    >>> from edgeirf.bundle import Bundle
+    >>> Bundle.read("bottle.irf").manifest.products
+    ('part',)
 
     Attributes:
         name: the model's name, by default the folder it was trained on.

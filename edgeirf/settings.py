@@ -22,10 +22,13 @@ LARGEST_MAP = 8192
 class Preprocess:
     """Camera frame to network input; carried out by :mod:`edgeirf.runtime.imaging.preprocess`.
 
+    >>> Preprocess(size=(256, 320), tiles=(1, 2)).roi is None
+    True
+
     Attributes:
         size: ``(height, width)`` of the network input, pixels, for each tile.
         roi: ``(x, y, width, height)`` in frame pixels of what is inspected; None for the whole frame.
-        tiles: ``(rows, columns)`` the region of interest is cut into; each is resized to ``size``.
+        tiles: ``(rows, columns)`` of the tiles of the region of interest; each is resized to ``size``.
         color: ``"gray"`` takes the luminance of a colour frame, and repeats it in all three channels.
         bits: significant bits of 16-bit frames (12 for a 12-bit camera); 8-bit frames always have 8.
         mean, std: per channel RGB, in units of the white level: input = (value / white - mean) / std.
@@ -59,6 +62,9 @@ class Preprocess:
 @dataclass(frozen=True)
 class Scoring:
     """Residual field to anomaly map and image score; carried out by :mod:`edgeirf.runtime.scoring`.
+
+    >>> Scoring(top_k=10).sigma
+    4.0
 
     Attributes:
         density: ``"nll"``: half the sum of squares over channels (IRF); ``"norm"``: its root (InvAD).

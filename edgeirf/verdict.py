@@ -33,6 +33,10 @@ STAGES = (
 class Region:
     """One connected area of the anomaly map above the pixel threshold, in pixels of the frame.
 
+    >>> region = Region(x=5, y=6, width=10, height=20, area=150, peak=42.0)
+    >>> region.x + region.width, region.y + region.height
+    (15, 26)
+
     Attributes:
         x, y, width, height: bounding box; ``x, y`` is its top left corner.
         area: pixels of the frame that the area covers.

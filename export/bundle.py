@@ -65,7 +65,7 @@ class Options:
         false_reject_rate: alpha of the thresholds.
         sigma: smoothing of the map, pixels.
         top_k: the image score is the mean of this many map values.
-        precisions: of ``fp32``, ``fp16``, ``int8``; ``fp32`` is always made.
+        precisions: of ``fp32``, ``fp16``, ``int8``; ``fp32`` is always written.
         calibration_method: how INT8 ranges come from pictures: ``minmax``, ``percentile`` or ``entropy``.
         quantiser: ``edgeirf`` or ``modelopt``.
         calibration_folder: good parts for the INT8 ranges; None takes the held-out ones.
@@ -113,7 +113,7 @@ class Exported:
         manifest: of the bundle.
         parity: largest relative difference of a score, torch against ONNX Runtime.
         images: number of pictures it was measured on.
-        reduced: the FP16 and INT8 graphs that were made, refused ones among them.
+        reduced: the FP16 and INT8 graphs, refused ones among them.
     """
 
     manifest: Manifest
@@ -131,7 +131,7 @@ def export(
         run: a finished training run.
         path: the ``.irf`` file to write, atomically.
         options: method, Gaussian, rate.
-        progress: told what is being done, one line a stage.
+        progress: receives one line a stage.
 
     Raises:
         EdgeirfError: the run is unfinished or damaged, or ONNX Runtime and torch disagree by more than 1e-4.

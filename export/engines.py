@@ -116,7 +116,7 @@ def build_for_this_gpu(bundle: Bundle, precision: str | None = None, progress: P
 
 
 def outlook(reason: BackendError) -> str:
-    """What to tell a user whose training machine cannot build engines: nothing is lost."""
+    """One line for a user whose training machine cannot build engines: nothing is lost."""
     return (
         f"no engine built here ({reason}); the device builds its own at the first start, which takes minutes on a "
         "Jetson, and keeps it"

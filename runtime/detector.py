@@ -36,6 +36,12 @@ class _Taken:
 class Detector:
     """Inspects frames with one bundle. Use :func:`edgeirf.load` to open one.
 
+    >>> import edgeirf
+    >>> import numpy as np
+    >>> with edgeirf.load("bottle.irf", device="cpu") as detector:
+    ...     detector(np.full((64, 64, 3), 128, np.uint8)).reject
+    False
+
     ``detector(frame)`` inspects one frame. ``submit(frame)`` and ``result()`` are for a line that has the next frame
     before the last verdict: up to ``depth`` frames may be in flight, and a GPU uploads one while it computes the other.
     The frames in flight are one queue, in the order of :meth:`submit`.
@@ -254,6 +260,10 @@ def load(
     threshold: float | None = None,
 ) -> Detector:
     """Opens a bundle for inspection.
+
+    >>> with load("bottle.irf", device="cpu", threads=1) as detector:
+    ...     detector.device, detector.model_key, detector.false_reject_rate
+    ('cpu', 'fp32', 0.05)
 
     Args:
         path: the ``.irf`` file.

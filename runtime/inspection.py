@@ -1,4 +1,4 @@
-"""One inspected frame: the verdict, and the pictures that can be made of it."""
+"""One inspected frame: the verdict, and its pictures."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ from edgeirf.verdict import Region, Status, Verdict
 
 class Inspection:
     """What :class:`edgeirf.Detector` gives for a frame.
+
+    >>> import edgeirf
+    >>> with edgeirf.load("bottle.irf", device="cpu") as detector:
+    ...     inspection = detector(np.full((64, 64, 3), 128, np.uint8), frame_id=7)
+    ...     inspection.frame_id, inspection.regions, inspection.map().shape
+    (7, (), (64, 64))
 
     The fields of the verdict are reachable here too: ``inspection.reject`` is ``inspection.verdict.reject``. The
     anomaly map may be on the device until it is asked for, so an inspection stays in its process: keep, compare, send

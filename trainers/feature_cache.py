@@ -26,7 +26,7 @@ Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
 
 def open_features(run: Run, extractor: FeatureExtractor, device: torch.device, progress: Progress) -> Tensor:
-    """phi(x) of every training tile and its variants, ``(n, C, h, w)`` float16 on disk; made when not there yet.
+    """phi(x) of every training tile and its variants, ``(n, C, h, w)`` float16 on disk; computed when missing.
 
     In the order of the pictures; of each first the picture itself, then its variants, each tile by tile.
 

@@ -101,6 +101,10 @@ class RunConfig:
 class Run:
     """A run folder.
 
+    >>> Run(Path("parts"))
+    Traceback (most recent call last):
+    edgeirf.errors.UsageError: parts is not a training run (it has no run.json)
+
     Raises:
         UsageError: the folder is no run of edgeirf.
     """

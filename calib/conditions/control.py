@@ -1,7 +1,7 @@
 """The control beside every figure: do the pictures of defective parts differ where there is no defect?
 
 A set is confounded when its good and its defective parts were photographed or stored differently. A detector then
-tells them apart without seeing any defect, and its figures mean nothing. The control is the AUROC of a density of
+separates them without seeing any defect, and its figures mean nothing. The control is the AUROC of a density of
 shallow features over what lies away from the defects: near 0.5 on a fair set. Measured on 100 good and 150 defective
 pictures: casting impellers 0.76, magnetic tiles 0.58 (0.67 in their corners), bottles 0.49, commutators 0.50.
 """

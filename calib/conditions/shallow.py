@@ -1,7 +1,7 @@
 """Shallow features of a picture: light, colour, sharpness, noise and compression, in the cells of a grid.
 
 They see how a picture was taken and stored, and hardly what it shows: no value looks further than a few pixels. So
-they tell whether two sets of pictures were taken alike.
+they show whether two sets of pictures were taken alike.
 """
 
 from __future__ import annotations

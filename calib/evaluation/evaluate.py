@@ -49,7 +49,7 @@ def evaluate(
     without a mask count in the image figures only; with no mask at all the pixel figures are None.
 
     Args:
-        detector: made with the precision, product and false-reject rate to evaluate.
+        detector: opened with the precision, product and false-reject rate to evaluate.
         folder: see :func:`edgeirf.calib.evaluation.samples.find_samples`. Good parts of training in ``train/good`` are
             the reference of the control; without them the good test parts are, crosswise.
         track: wraps the loop over the samples, for a progress bar.

@@ -1,4 +1,4 @@
-"""How well scores tell defects from good parts. The definitions are scikit-learn's, as in the papers' tables."""
+"""How well scores separate defects from good parts. The definitions are scikit-learn's, as in the papers' tables."""
 
 from __future__ import annotations
 

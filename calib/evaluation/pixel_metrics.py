@@ -20,7 +20,7 @@ AUPRO_LIMIT = 0.3
 class PixelScores:
     """Values of anomaly maps at good and at defective pixels.
 
-    The bin of a value is its float32 bit pattern without the last 9 bits of the mantissa, made monotonic: at most
+    The bin of a value is its float32 bit pattern without the last 9 bits of the mantissa, in ascending order: at most
     2^-14 of the value wide, so nothing need be known of the values beforehand. Only bins between the smallest and the
     largest value seen take memory: 0.4 MB an octave, 200 MB if it were all of float32. Values in one bin are a tie.
     """

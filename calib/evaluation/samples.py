@@ -133,7 +133,7 @@ def _check_roles(types: Path) -> list[Path]:
             else f"{len(loose)} pictures directly in {printable(types)}"
         )
         raise UsageError(
-            f"cannot tell whether {what} {'holds' if unclear else 'show'} good parts or defects: "
+            f"it is unclear whether {what} {'holds' if unclear else 'show'} good parts or defects: "
             f"put good parts into {printable(types / 'good')}/, each defect type into a folder of its name"
         )
     return [place for place, role in roles.items() if role in (Role.GOOD, Role.DEFECT)]

@@ -1,4 +1,4 @@
-"""The gate: does a reduced precision still tell good from bad as FP32 does?
+"""The gate: does a reduced precision still separate good from defective parts as FP32 does?
 
 Scores of the two graphs are compared as margins: (score - threshold) / spread, where the threshold is each graph's own
 and the spread is the standard deviation of FP32's held-out good parts. So zero is the verdict's edge for both.
@@ -72,7 +72,8 @@ def refusal(comparisons: Mapping[str, Comparison], limits: Limits) -> str | None
             return f"it loses {loss:.2f} points of AUROC on {name} defects ({most:g} allowed)"
         if found.flips:
             total = found.good + found.defective
-            return f"{found.flips} of {total} clear verdicts change on good parts and {name} defects"
+            where = f"good parts and {name} defects"
+            return f"{found.flips} of {total} verdicts outside the guard band differ from FP32 on {where}"
     return None
 
 

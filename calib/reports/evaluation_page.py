@@ -45,7 +45,7 @@ def write_report(path: str | os.PathLike[str], results: Sequence[Result]) -> Non
 
 
 def report(results: Sequence[Result]) -> str:
-    """The page; each evaluation comes with the detector that made it, which draws the pictures."""
+    """The page; each evaluation comes with its detector, which draws the pictures."""
     evaluations = [evaluation for evaluation, _ in results]
     names = ", ".join(dict.fromkeys(evaluation.bundle.name for evaluation in evaluations))
     body = [f"<h1>{escape(names)}</h1>"]
@@ -65,11 +65,11 @@ def report(results: Sequence[Result]) -> str:
 
 def section(evaluation: Evaluation, detector: Detector) -> str:
     """Everything about one bundle."""
-    made = detector.bundle.manifest
+    manifest = detector.bundle.manifest
     parts = [
-        f'<p class="soft">On {escape(str(evaluation.folder))}. {escape(evaluation.model)}, made '
-        f"{escape(date(made.created))}: {escape(evaluation.method)}, {escape(evaluation.precision)}, backbone "
-        f"{escape(made.method.backbone)}, product {escape(evaluation.product)}.</p>"
+        f'<p class="soft">On {escape(str(evaluation.folder))}. {escape(evaluation.model)}, created '
+        f"{escape(date(manifest.created))}: {escape(evaluation.method)}, {escape(evaluation.precision)}, backbone "
+        f"{escape(manifest.method.backbone)}, product {escape(evaluation.product)}.</p>"
     ]
     parts += [f"<p>{escape(line)}</p>" for line in remarks(evaluation)]
     parts += [_keys(evaluation), _plots(evaluation, detector), conditions(evaluation)]

@@ -37,7 +37,7 @@ def model_page(manifest: Manifest, executor: CpuExecutor, pictures: Mapping[str,
     times = ", ".join(map(str, method.timesteps))
     body = [
         f"<h1>{escape(manifest.name)}</h1>",
-        f'<p class="soft">Made {escape(date(manifest.created))} with edgeirf {escape(manifest.edgeirf)}: '
+        f'<p class="soft">Created {escape(date(manifest.created))} with edgeirf {escape(manifest.edgeirf)}: '
         f"{escape(method.name)} at t = {times}, {escape(method.gaussian)} Gaussian, "
         f"backbone {escape(method.backbone)}, noise network {escape(method.preset)}.</p>",
     ]

@@ -29,7 +29,7 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Gallery:
-    """Images of one kind, the most telling first."""
+    """Images of one kind, the clearest first."""
 
     title: str
     note: str
@@ -64,7 +64,7 @@ def galleries(evaluation: Evaluation) -> Iterator[Gallery]:
 
 
 def render(detector: Detector, judged: Judged) -> Panel:
-    """Inspects one image again and draws it; pictures are made for the few that are shown, not kept for all.
+    """Inspects one image again and draws it; only the few that are shown have pictures.
 
     Raises:
         EdgeirfError: the image has changed or gone since it was evaluated.

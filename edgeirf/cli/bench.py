@@ -25,7 +25,7 @@ def main(
     ),
     size: str = typer.Option(None, metavar="WIDTHxHEIGHT", help="Pixels of the camera; default: those of the model."),
     pixel_format: str = typer.Option(None, metavar="FORMAT", help="Pixel format of the camera: bayer_rggb8, nv12, ..."),
-    frames: int = typer.Option(500, min=1, help="Frames of the steady run: each follows the last at once."),
+    frames: int = typer.Option(500, min=1, help="Frames of the steady run: without a pause between them."),
     seconds: float = typer.Option(20.0, min=0.1, help="Longest time of the steady run."),
     triggered: int = typer.Option(50, min=0, help="Frames of the triggered run: one per trigger."),
     interval_ms: float = typer.Option(200.0, min=1.0, help="Trigger period in ms."),

@@ -48,7 +48,7 @@ def progress_bar(*extra: TextColumn) -> Progress:
 
 @contextmanager
 def engine_progress() -> Iterator[Callable[[float, str], None]]:
-    """Yields what :func:`edgeirf.load` tells of a TensorRT build; a bar appears when there is one."""
+    """Yields the ``progress`` of :func:`edgeirf.load`; a bar appears when TensorRT builds an engine."""
     bar = progress_bar()
     tasks: list[TaskID] = []
 

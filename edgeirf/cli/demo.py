@@ -24,9 +24,9 @@ STREAM = "test://?seed={seed}&defects=0.25&count={count}&size={size}"
 
 
 def main(
-    output: Path = typer.Option(Path("edgeirf-demo"), "--output", "-o", help="Folder to make."),
-    seed: int = typer.Option(0, help="Other parts, other defects."),
-    size: int = typer.Option(480, min=256, max=1280, help="Pixels of a rendered frame's side."),
+    output: Path = typer.Option(Path("edgeirf-demo"), "--output", "-o", help="Folder to create."),
+    seed: int = typer.Option(0, help="Seed of the rendered parts and defects."),
+    size: int = typer.Option(480, min=256, max=1280, help="Width and height of a rendered frame in pixels."),
 ) -> None:
     """Render good parts, train, export, inspect a stream with defects, write a report. Needs no camera."""
     need_torch()

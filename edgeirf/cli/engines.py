@@ -1,4 +1,4 @@
-"""``edgeirf export --engine``: build engines where the libraries are, and say what TensorRT made of each graph."""
+"""``edgeirf export --engine``: builds engines and reports the precision of each layer."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def build_and_tell(path: Path, engine: str, target: str | None) -> None:
     """Builds engines of the bundle's graphs, prints one line each, and keeps the findings in the bundle.
 
     Raises:
-        BackendError: TensorRT does not take a graph. A library or GPU that is missing is told, not raised: the device
-            builds its own engines.
+        BackendError: TensorRT does not take a graph. A missing library or GPU is only reported: the device builds its
+            own engines.
     """
     from edgeirf.export.engines import build_engines, build_for_this_gpu, outlook, parse_targets, with_engines
     from edgeirf.runtime.tensorrt import library

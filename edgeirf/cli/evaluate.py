@@ -38,7 +38,7 @@ def main(
     false_reject_rate: float = typer.Option(None, help="Another rate than the one chosen at export."),
     device: str = typer.Option("auto", help="Where to run the network, as in `edgeirf run`."),
     perturb: bool = typer.Option(False, "--perturb", help="Measure again with the pictures as a line may change them."),
-    tolerate: str = typer.Option(None, metavar="TOLERANCES", help=f"What --perturb may change; default: {EXAMPLE}"),
+    tolerate: str = typer.Option(None, metavar="TOLERANCES", help=f"What --perturb may change; default: {EXAMPLE}."),
 ) -> None:
     """Measure bundles on labelled images: AUROC, AP, F1-max, AUPRO, false rejects, escapes.
 

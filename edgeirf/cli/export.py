@@ -30,17 +30,17 @@ def main(
     false_reject_rate: float = typer.Option(0.01, help="Share of good parts that may be rejected."),
     sigma: float = typer.Option(4.0, help="Smoothing of the anomaly map, pixels of the network input."),
     top_k: int = typer.Option(1, help="Image score: mean of this many largest map values; 1 is the maximum."),
-    precision: str = typer.Option("fp32,fp16,int8", help="Graphs to make, each proved against fp32."),
+    precision: str = typer.Option("fp32,fp16,int8", help="Graphs to write; each is compared with fp32."),
     calib: Path = typer.Option(None, help="Good parts for the INT8 ranges; default: the held-out ones."),
     calibration_method: str = typer.Option("minmax", help="INT8 ranges: minmax, percentile, entropy."),
-    quantiser: str = typer.Option("edgeirf", help="What writes TensorRT's INT8 graph: edgeirf, modelopt."),
-    validate: Path = typer.Option(None, help="Labelled images (good/, defects) that every precision must pass on too."),
+    quantiser: str = typer.Option("edgeirf", help="Quantiser of TensorRT's INT8 graph: edgeirf, modelopt."),
+    validate: Path = typer.Option(None, help="Labelled images (good/, defects): every precision must pass on these."),
     keep_refused: bool = typer.Option(False, "--keep-refused", help="Keep graphs that fail, marked as refused."),
-    engine: str = typer.Option(None, help="Build engines here too: tensorrt, tensorrt-rtx (needs no GPU)."),
+    engine: str = typer.Option(None, help="Build engines on this machine: tensorrt, or tensorrt-rtx (needs no GPU)."),
     target: str = typer.Option(None, help="GPUs for tensorrt-rtx: sm86,sm89,... Default: any from Ampere on."),
     force: bool = typer.Option(False, "--force", "-f", help="Overwrite an existing bundle."),
 ) -> None:
-    """Make one portable file of a trained run."""
+    """Write one portable bundle of a trained run."""
     if method not in ("irf", "invad") or gaussian not in ("standard", "diagonal", "full"):
         raise UsageError("--method is irf or invad; --gaussian is standard, diagonal or full")
     check_engine(engine, target)

@@ -24,9 +24,9 @@ NAME = "info"
 def main(
     path: Path = typer.Argument(..., metavar="BUNDLE", help="The .irf file."),
     as_json: bool = typer.Option(False, "--json", help="Print everything as JSON."),
-    report: Path = typer.Option(None, "--report", metavar="FILE.html", help="Write the page inside: scores, pictures."),
+    report: Path = typer.Option(None, "--report", metavar="FILE.html", help="Write the model page: scores, pictures."),
 ) -> None:
-    """Say what a bundle is and what its thresholds promise."""
+    """Show what a bundle is and what its thresholds promise."""
     bundle = Bundle.read(path)
     if report is not None:
         write_bytes(report, bundle.member(REPORT))
@@ -49,7 +49,7 @@ def describe(bundle: Bundle) -> Iterator[tuple[str, str]]:
     size = bundle.path.stat().st_size
     yield "file", f"{bundle.path}, {megabytes(size)}, SHA-256 {bundle.digest[:12]}... (schema {manifest.schema})"
     yield "name", manifest.name
-    yield "made", f"{date(manifest.created)} with edgeirf {manifest.edgeirf}"
+    yield "created", f"{date(manifest.created)} with edgeirf {manifest.edgeirf}"
     yield "products", ", ".join(manifest.products)
     yield "input", _input(manifest.preprocess)
     yield "method", _method(manifest)

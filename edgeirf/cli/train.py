@@ -24,25 +24,25 @@ STEPS = 700
 
 def main(
     folder: Path = typer.Argument(None, metavar="DIR", help="Pictures of good parts, or MVTec layout (train/good)."),
-    output: Path = typer.Option(None, "--output", "-o", help="Run folder to make; default runs/<name of DIR>."),
-    resume: Path = typer.Option(None, "--resume", help="Go on with this interrupted run folder."),
+    output: Path = typer.Option(None, "--output", "-o", help="Run folder to create; default: runs/<name of DIR>."),
+    resume: Path = typer.Option(None, "--resume", help="Continue this interrupted run."),
     preset: str = typer.Option("nano", help="Noise network: nano, small, base (base wants a GPU to train)."),
     backbone: str = typer.Option("lite0", help="Feature network: lite0, lite1, lite2, timm:MODEL."),
     unified: bool = typer.Option(False, "--unified", help="DIR holds a folder for each of several products."),
     size: str = typer.Option("auto", help="Network input: WIDTHxHEIGHT, one number, or auto: fits the pictures."),
     roi: str = typer.Option(None, help="Inspect only x,y,width,height of the frame, in pixels."),
     tiles: str = typer.Option("1x1", help="Cut the region into ROWSxCOLUMNS tiles, for fine defects in large frames."),
-    method: str = typer.Option("irf", help="What the run is for: irf (one step) or invad (DDIM inversion)."),
+    method: str = typer.Option("irf", help="Method of the run: irf (one step) or invad (DDIM inversion)."),
     tolerate: str = typer.Option(
         "default", help="What the line may do to a picture: light=8%,blur=0.8px,rotate=1deg,shift=1.5%,noise=3,jpeg=70."
     ),
     steps: int = typer.Option(STEPS, help="Training steps."),
     batch: int = typer.Option(None, help="Pictures (tiles) in a step; default: 16 of 256x256 pixels."),
     learning_rate: float = typer.Option(1e-3, help="Peak learning rate."),
-    minutes: float = typer.Option(None, "--minutes", "--max-minutes", help="Time budget; keeps what was learned."),
+    minutes: float = typer.Option(None, "--minutes", "--max-minutes", help="Time budget; keeps the model so far."),
     device: str = typer.Option("auto", help="auto, cpu or cuda."),
     amp: str = typer.Option("auto", help="bfloat16 autocast: auto, bf16, off."),
-    seed: int = typer.Option(0, help="The same seed, data and machine give the same model."),
+    seed: int = typer.Option(0, help="Seed; the same seed, data and machine give the same model."),
 ) -> None:
     """Train on pictures of good parts."""
     need_torch()
@@ -154,7 +154,7 @@ def _tell(survey: Survey) -> None:
 
 
 def need_torch() -> None:
-    """Raises EdgeirfError, with the command that mends it, where PyTorch is missing."""
+    """Raises EdgeirfError, with the command that installs PyTorch, where it is missing."""
     try:
         import torch  # noqa: F401
     except ImportError:

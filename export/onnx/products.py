@@ -1,4 +1,4 @@
-"""The layers that multiply weights with activations: what INT8 is about."""
+"""The layers that multiply weights with activations: these become INT8."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PRODUCTS = ("Conv", "MatMul", "Gemm")
 
 @dataclass(frozen=True)
 class Structure:
-    """Who makes and who reads each tensor.
+    """Which node writes each tensor, and which nodes read it.
 
     Attributes:
         producer: tensor to the node that makes it.

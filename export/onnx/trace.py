@@ -46,7 +46,7 @@ def to_onnx(graph: nn.Module, size: tuple[int, int]) -> bytes:
 
 
 def fold_constants(data: bytes) -> onnx.ModelProto:
-    """Computes what hangs on no input, by ONNX Runtime's basic optimisations, which keep to standard operators."""
+    """Folds values that depend on no input, by ONNX Runtime's basic optimisations: the operators stay standard."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 3

@@ -1,1 +1,1 @@
-"""FP16 and INT8 graphs of a bundle: made here, proved by :mod:`edgeirf.calib.gate.gate`."""
+"""FP16 and INT8 graphs of a bundle: built here, checked by :mod:`edgeirf.calib.gate.gate`."""

@@ -1,4 +1,4 @@
-"""Reduced precisions of a bundle: made from FP32, re-calibrated, proved, and refused where they lose defects."""
+"""Reduced precisions of a bundle: converted from FP32, calibrated again, and refused where they lose defects."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LARGEST_FLOAT_SHARE = 1 / 3
 """Share of the layers that an INT8 graph may leave in float and still call itself INT8."""
 
 Convert = Callable[[bytes], bytes]
-Tell = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Made:
 
 @dataclass(frozen=True)
 class _Scores:
-    """What one graph makes of the evidence, product by product."""
+    """Scores of the evidence under one graph, product by product."""
 
     good: dict[str, Floats]
     synthetic: dict[str, Floats]
@@ -117,23 +117,23 @@ class _Candidate:
 
 
 class Prover:
-    """Makes reduced precisions of one FP32 graph and holds them against it.
+    """Converts one FP32 graph to reduced precisions and compares them with it.
 
     Args:
         fp32: the reference.
         evidence: held-out good parts, synthetic and labelled defects.
         rate: false-reject rate of the thresholds.
-        tell: told what is being done, one line a stage.
+        progress: receives one line a stage.
     """
 
-    def __init__(self, fp32: Fp32, evidence: Evidence, rate: float, tell: Tell = lambda stage: None) -> None:
-        self.fp32, self.evidence, self.rate, self.tell = fp32, evidence, rate, tell
+    def __init__(self, fp32: Fp32, evidence: Evidence, rate: float, progress: Progress = lambda stage: None) -> None:
+        self.fp32, self.evidence, self.rate, self.progress = fp32, evidence, rate, progress
         executor = CpuExecutor(OnnxRuntimeNetwork(fp32.graph), fp32.settings, fp32.scoring)
         self.reference = self._scores(executor, fp32.fitted)
 
     def fp16(self) -> Made:
         """The FP16 graph."""
-        self.tell("fp16")
+        self.progress("fp16")
         candidate = self._candidate(to_fp16, LIMITS["fp16"])
         return self._made("fp16", "any", candidate, refusal(candidate.comparisons, LIMITS["fp16"]))
 
@@ -145,7 +145,7 @@ class Prover:
             method: how the ranges come from them.
             name: of the quantiser.
         """
-        self.tell("int8: value ranges and sensitivity of every layer")
+        self.progress("int8: value ranges and sensitivity of every layer")
         batches = batches_of(calibration, self.fp32.settings, CALIBRATION_PICTURES)
         maker = quantiser(name, self.fp32.graph, batches, method)
         few = batches[:: max(1, len(batches) // SENSITIVITY_PICTURES)]
@@ -174,7 +174,7 @@ class Prover:
         order = [name for name in product_names(model) if name not in density]
         for budget in ERROR_BUDGETS:
             keep = head + worst_layers(rest, budget)
-            self.tell(f"{key}: {len(keep)} of {len(found)} layers in float")
+            self.progress(f"{key}: {len(keep)} of {len(found)} layers in float")
             full = len(keep) > LARGEST_FLOAT_SHARE * len(found)
             if full:
                 keep = head
@@ -190,7 +190,7 @@ class Prover:
         return candidate, [name for name in order if name in keep], refused
 
     def _candidate(self, convert: Convert, limits: Limits, *, fuse_int8: bool = True) -> _Candidate:
-        """Converts, fits the density again to what the converted graph makes of good parts, and scores the evidence.
+        """Converts, fits the density again to the converted graph's field of good parts, and scores the evidence.
 
         Rounding adds noise to the field in directions in which good parts hardly vary. A density that knows of that
         noise weighs these directions down.

@@ -18,6 +18,12 @@ from edgeirf.verdict import Region
 class Network(Protocol):
     """Runs one graph of a bundle, from host memory to host memory.
 
+    >>> from edgeirf.bundle import Bundle
+    >>> from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
+    >>> network = OnnxRuntimeNetwork(Bundle.read("bottle.irf").member("model.fp32.onnx"))
+    >>> network.run(np.zeros((1, 3, 64, 64), np.float32)).shape
+    (1, 4, 8, 8)
+
     Attributes:
         name: ``onnxruntime``, ``tensorrt``, ...
     """
@@ -99,6 +105,11 @@ class Pending(Protocol):
 
 class Executor(Protocol):
     """Pre-processing, network and scoring of one graph on one device.
+
+    >>> import edgeirf
+    >>> with edgeirf.load("bottle.irf", device="cpu") as detector:
+    ...     detector.executor.name, detector.executor.depth
+    ('onnxruntime', 1)
 
     The caller keeps the order of the frames: an executor has no queue.
 

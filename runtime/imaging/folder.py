@@ -170,7 +170,7 @@ def is_mask_folder(name: str) -> bool:
 
 
 def natural_key(path: Path) -> tuple[list[tuple[str, int]], str]:
-    """Sort key under which numbers in names count as numbers; equal ones fall back on the plain text."""
+    """Sort key under which numbers in names count as numbers; equal ones are ordered by their plain text."""
     parts = re.findall(r"(\D*)([0-9]*)", str(path))
     return [(text.casefold(), int(digits[:4000] or -1)) for text, digits in parts], str(path)
 

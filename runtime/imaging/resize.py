@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from edgeirf.runtime.imaging.pixel_format import Pixels
 
 _FEW_SHARES = {8: 1024, 16: 64}
-"""Up to so many, OpenCV's float32 weights tell one whole number of 1 / shares from the next."""
+"""Up to so many, OpenCV's float32 weights distinguish whole numbers of 1 / shares."""
 
 _SMALL = 2**20
 """Values of a tile up to which doubtful pixels are looked at again."""

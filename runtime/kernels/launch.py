@@ -1,7 +1,7 @@
 """What to launch for a model and a camera: kernel, geometry, arguments, buffers. No CUDA here.
 
-A plan is made once. Whoever owns the memory allocates ``Launch.buffers``, uploads ``Launch.constants``, writes the
-addresses into ``Launch.args`` and launches::
+A plan is computed once. The owner of the memory allocates ``Launch.buffers``, uploads ``Launch.constants``, writes
+the addresses into ``Launch.args`` and launches::
 
     plan = plan_preprocess(settings, (1944, 2592), "bgr8", "float16")
     plan.args["frame"], plan.args["output"] = frame_address, input_address

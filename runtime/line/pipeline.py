@@ -121,7 +121,7 @@ class _Outlet:
         """Hands on one inspection.
 
         Raises:
-            EdgeirfError: a sink failed, or a picture that a sink needs could not be made; every sink has the verdict.
+            EdgeirfError: a sink failed, or a picture for a sink could not be computed; every sink has the verdict.
         """
         self._stats.add(inspection.verdict)
         takers = [sink for sink in self._sinks if sink.wants(inspection.verdict)]

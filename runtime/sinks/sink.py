@@ -21,6 +21,9 @@ Need = Literal["frame", "map", "overlay"]
 class Record:
     """One part, as plain data that may go to another thread or process.
 
+    >>> Record(Verdict(reject=True, score=40.0, p_value=0.01, threshold=31.0)).map is None
+    True
+
     Attributes:
         verdict: the decision.
         frame: the frame, where a sink needs it; without pixels when the source could not read it.
@@ -39,6 +42,16 @@ class Record:
 class Sink(ABC):
     """Takes the verdicts of a run, in order. Slow work belongs on a thread of the sink.
 
+    >>> class Count(Sink):
+    ...     rejects = 0
+    ...
+    ...     def write(self, record: Record) -> None:
+    ...         self.rejects += record.verdict.reject
+    >>> count = Count()
+    >>> count.write(Record(Verdict(reject=True, score=40.0, p_value=0.01, threshold=31.0)))
+    >>> count.rejects
+    1
+
     Attributes:
         needs: what each record must hold besides the verdict. The pipeline makes it before :meth:`write`.
     """
@@ -46,7 +59,7 @@ class Sink(ABC):
     needs: ClassVar[AbstractSet[Need]] = frozenset()
 
     def wants(self, verdict: Verdict) -> bool:
-        """Whether the sink takes this verdict: nothing is made for a verdict that no sink wants."""
+        """Whether the sink takes this verdict: no picture is computed for a verdict that no sink wants."""
         return True
 
     @abstractmethod

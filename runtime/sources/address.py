@@ -2,7 +2,7 @@
 
 Passwords stand before ``@``, in queries under any name, and in paths; and they hold ``/ ? # [ @`` themselves. So the
 rule is what may be shown: scheme, host, port, and the words and small numbers that cameras use in paths and queries.
-What else there is becomes ``...``, and so does the host where it cannot be told from a password.
+What else there is becomes ``...``, and so does the host where it may be part of a password.
 """
 
 from __future__ import annotations

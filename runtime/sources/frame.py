@@ -15,6 +15,11 @@ from edgeirf.settings import PixelFormat
 class Frame:
     """One frame, or the news that one could not be read.
 
+    >>> import numpy as np
+    >>> frame = Frame(np.zeros((480, 640, 3), np.uint8), frame_id=0, source="camera 0")
+    >>> frame.image.shape, frame.error
+    ((480, 640, 3), None)
+
     Attributes:
         image: ``(H, W, 3)`` BGR or ``(H, W)``, uint8 or uint16, or what ``pixel_format`` says; None when ``error`` is
             set, and in the inspection of a bare array.
@@ -37,6 +42,12 @@ class Frame:
 
 class Source(Protocol):
     """Iterates frames. A frame that cannot be read has ``error`` set, and the next ones follow.
+
+    >>> from edgeirf.runtime.sources.opening import open_source
+    >>> source = open_source("test://?seed=1&count=2&size=64")
+    >>> [frame.image.shape for frame in source]
+    [(64, 64, 3), (64, 64, 3)]
+    >>> source.close()
 
     Attributes:
         name: as the user wrote it.

@@ -39,7 +39,7 @@ class Capture(Protocol):
 
 
 class JpegPackets:
-    """A capture of JPEGs that was told to hand on its packets."""
+    """A capture of JPEGs that hands on its packets."""
 
     def __init__(self, capture: cv2.VideoCapture) -> None:
         self._capture = capture

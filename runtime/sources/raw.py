@@ -76,7 +76,7 @@ class Declared:
 
 
 class RawCapture:
-    """An open V4L2 camera, told to hand on its bytes unconverted.
+    """An open V4L2 camera that hands on its bytes unconverted.
 
     OpenCV gives the bytes of a Bayer frame as one long row; here they get their shape back.
 

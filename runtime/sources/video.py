@@ -28,7 +28,7 @@ class VideoFile:
     ``VideoCapture.read`` says False both at the end and at a frame that it cannot decode, and goes on after the
     latter when asked again: so it is asked again as long as frames are due. A number of frames counts only where the
     container stores it. Of a file whose end is missing the last frames are errors, for
-    part of them may be made up; a JPEG shows by itself whether it is whole.
+    part of them may be invented; a JPEG shows by itself whether it is whole.
 
     Raises:
         SourceError: not a video, or so damaged that it cannot be opened.

@@ -32,7 +32,7 @@ def write_dataset(
     No part appears twice, and none of a ``test://`` stream with another seed.
 
     Args:
-        folder: made when it is not there; files of the same name are replaced.
+        folder: created when it is missing; files of the same name are replaced.
         train: good parts to train on.
         test_good: good parts to test on.
         test_defects: bad parts of each kind to test on.

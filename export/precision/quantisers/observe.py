@@ -1,4 +1,4 @@
-"""Runs the FP32 graph on good parts and notes the range of every activation that INT8 may touch."""
+"""Runs the FP32 graph on good parts and records the range of every activation that may become INT8."""
 
 from __future__ import annotations
 

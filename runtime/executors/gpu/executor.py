@@ -115,7 +115,7 @@ class GpuExecutor:
 
     def warm_up(self, size: tuple[int, int], pixel_format: PixelFormat) -> None:
         """See :class:`edgeirf.runtime.executors.base.Executor`: allocates buffers and captures the CUDA graphs."""
-        with self._lock, self._working("warming up"):
+        with self._lock, self._working("the warm-up"):
             check_room(not self._busy())
             geometry = Geometry.of(size, pixel_format, self.settings)
             for slot in self._gpu.slots:

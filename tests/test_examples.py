@@ -1,0 +1,76 @@
+"""The programs in ``examples/`` run on the tiny bundle."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, good: Callable[..., np.ndarray], bad: Callable[..., np.ndarray]) -> Path:
+    """Two good parts and a bad one, as a video of pictures that OpenCV reads."""
+    for index, frame in enumerate((good(1), bad(2), good(3))):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), frame)
+    return tmp_path
+
+
+def test_a_host_that_owns_the_camera(
+    tiny_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = [cv2.imread(str(pictures / f"{index}.png")) for index in range(3)]
+
+    class Camera:
+        def __init__(self, number: int) -> None:
+            self.left = iter(frames)
+
+        def read(self) -> tuple[bool, np.ndarray | None]:
+            frame = next(self.left, None)
+            return frame is not None, frame
+
+        def release(self) -> None:
+            return
+
+    host_loop = example("host_loop")
+    monkeypatch.setattr(host_loop.cv2, "VideoCapture", Camera)
+    assert host_loop.inspect(str(tiny_path), "0") == 1
+    assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "part 0: good",
+        "part 1: REJECT",
+        "part 2: good",
+    ]
+    assert host_loop.inspect(str(tiny_path), "0", 1) == 0
+
+
+def test_a_pipeline_with_its_own_sink(tiny_path: Path, pictures: Path) -> None:
+    found = example("own_sink").inspect(str(tiny_path), str(pictures))
+    assert found.rejects == 1
+    y, x = np.unravel_index(found.total.argmax(), found.total.shape)
+    assert 16 <= x < 32
+    assert 16 <= y < 32
+
+
+@pytest.mark.parametrize("name", ["host_loop", "own_sink"])
+def test_an_example_ends_with_one_line_when_the_bundle_is_missing(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), str(tmp_path / "missing.irf"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"cannot read {tmp_path / 'missing.irf'}: No such file or directory"
