@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgeirf.calib.conditions.perturb import perturb
 from edgeirf.calib.conditions.tolerances import Tolerances
+from edgeirf.calib.evaluation.odd_pictures import exclude_products
 from edgeirf.errors import UsageError
 from edgeirf.runtime.imaging.images import read_image
 from edgeirf.runtime.imaging.preprocess import prepare
@@ -49,6 +50,7 @@ class Recipe:
         tolerate: what the line may do to a picture.
         variants: changed copies of each picture to train on.
         steps, batch, learning_rate, ema, seed: of the training loop.
+        excluded: pictures to leave out, see :func:`edgeirf.calib.evaluation.odd_pictures.exclude`.
     """
 
     preset: str = "small"
@@ -65,6 +67,7 @@ class Recipe:
     learning_rate: float = 1e-3
     ema: float = 0.999
     seed: int = 0
+    excluded: tuple[Path, ...] = ()
 
 
 def prepare_run(
@@ -90,7 +93,7 @@ def prepare_run(
         raise UsageError("--steps and --batch are at least 1, --learning-rate is positive")
     if min(recipe.tiles) < 1:
         raise UsageError(f"--tiles are ROWSxCOLUMNS of at least 1x1, not {recipe.tiles[0]}x{recipe.tiles[1]}")
-    found = survey(find_products(data, recipe.unified), progress)
+    found = survey(exclude_products(find_products(data, recipe.unified), recipe.excluded), progress)
     if recipe.size is not None:
         check_orientation(recipe.size, found.shapes, recipe.roi, recipe.tiles)
     backbone: Any = load_backbone(recipe.backbone)
