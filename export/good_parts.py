@@ -39,7 +39,8 @@ def examine_held_out(run: Run, scores: Sequence[float], false_reject_rate: float
 def held_out_pictures(run: Run) -> dict[Path, Pixels]:
     """The pixels that the run keeps of its held-out parts, ``(H, W, 3)`` BGR, tiles put together."""
     rows, columns = run.config.preprocess.tiles
-    files, found = held_out_files(run), {}
+    files = held_out_files(run)
+    found: dict[Path, Pixels] = {}
     for product, parts in run.held_out().items():
         count, _, height, width, _ = parts.clean.shape
         tiled = parts.clean.reshape(count, rows, columns, height, width, 3).swapaxes(2, 3)

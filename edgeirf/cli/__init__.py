@@ -8,7 +8,7 @@ import sys
 import typer
 
 from edgeirf import __version__
-from edgeirf.cli import bench, demo, doctor, evaluate, export, info, run, selftest, train
+from edgeirf.cli import bench, demo, doctor, evaluate, export, info, run, selftest, train, tune
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.text import never_fail
 
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, export, run, evaluate, info, bench, doctor, selftest, demo):
+for command in (train, export, tune, run, evaluate, info, bench, doctor, selftest, demo):
     app.command(command.NAME)(command.main)
 
 
