@@ -6,7 +6,7 @@ import datetime
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from torch import nn
 
 import edgeirf
 from edgeirf import bundle
+from edgeirf.calib.evaluation.odd_pictures import Examination
 from edgeirf.calib.fitting.density import Scale
 from edgeirf.calib.fitting.gaussian import Fit, Gaussian
 from edgeirf.calib.fitting.ranges import METHODS
@@ -24,6 +25,7 @@ from edgeirf.calib.fitting.ranges import Method as RangeMethod
 from edgeirf.calib.reports.model_page import model_page
 from edgeirf.conformal import check_rate
 from edgeirf.errors import EdgeirfError, UsageError
+from edgeirf.export.good_parts import examine_held_out
 from edgeirf.export.methods.density import Density
 from edgeirf.export.methods.fit import HeldOutFields, TrainingFields, field_of, fit
 from edgeirf.export.methods.graph import BundleGraph
@@ -114,12 +116,14 @@ class Exported:
         parity: largest relative difference of a score, torch against ONNX Runtime.
         images: number of pictures it was measured on.
         reduced: the FP16 and INT8 graphs, refused ones among them.
+        examined: product to what was found among its held-out good parts.
     """
 
     manifest: Manifest
     parity: float
     images: int
     reduced: tuple[Made, ...] = ()
+    examined: Mapping[str, Examination] = field(default_factory=dict)
 
 
 def export(
@@ -217,7 +221,8 @@ def export(
         **{made.model.file: made.graph for made in shipped},
     }
     bundle.write(path, manifest, members)
-    return Exported(manifest, parity, len(checked), tuple(reduced))
+    examined = examine_held_out(run, fitted.scores, options.false_reject_rate)
+    return Exported(manifest, parity, len(checked), tuple(reduced), examined)
 
 
 def _reduce(reference: Fp32, pictures: Pictures, options: Options, progress: Callable[[str], None]) -> list[Made]:

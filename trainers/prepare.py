@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgeirf.calib.conditions.perturb import perturb
 from edgeirf.calib.conditions.tolerances import Tolerances
+from edgeirf.calib.evaluation.odd_pictures import exclude_products
 from edgeirf.errors import UsageError
 from edgeirf.files import check_writable
 from edgeirf.runtime.imaging.images import read_image
@@ -54,6 +55,7 @@ class Recipe:
         variants: changed copies of each picture to train on.
         steps, learning_rate, ema, seed: of the training loop.
         batch: pictures (tiles) in a step; None takes 16 of 256x256 pixels, and fewer of larger ones.
+        excluded: pictures to leave out, see :func:`edgeirf.calib.evaluation.odd_pictures.exclude`.
     """
 
     preset: str = "nano"
@@ -70,6 +72,7 @@ class Recipe:
     learning_rate: float = 1e-3
     ema: float = 0.999
     seed: int = 0
+    excluded: tuple[Path, ...] = ()
 
 
 def prepare_run(
@@ -101,7 +104,7 @@ def prepare_run(
         raise UsageError(f"--tiles are ROWSxCOLUMNS of at least 1x1, not {recipe.tiles[0]}x{recipe.tiles[1]}")
     _check_size(recipe)
     check_writable(output / RUN)
-    found = survey(find_products(data, recipe.unified), progress)
+    found = survey(exclude_products(find_products(data, recipe.unified), recipe.excluded), progress)
     if recipe.size is not None:
         check_orientation(recipe.size, found.shapes, recipe.roi, recipe.tiles)
     backbone: Any = load_backbone(recipe.backbone)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,15 +11,17 @@ from typing import Final
 import numpy as np
 
 from edgeirf.calib.evaluation.count import Count
+from edgeirf.calib.evaluation.metrics import Floats
 from edgeirf.conformal import conformal_quantile
 from edgeirf.errors import UsageError
 
-SIGNIFICANCE: Final = 0.05
-"""Expected number of pictures named among good parts whose scores follow the law of :class:`OddPicture`. Measured share
-of sets of good parts with one named: logarithms normal, 0.16 of 12 pictures, 0.11 of 20, 0.015 of 40, 0 of 100;
-logarithms skewed as a Gumbel law, about 0.35 at every size: look at a named picture before you leave it out."""
+SIGNIFICANCE: Final = 0.15
+"""Largest p-value of a picture that is named. The law of :func:`_p_values` has a heavier tail than most sets: of sets
+without an odd picture at most 5 % have one named where scores are log-normal or Gumbel, at 20 to 150 pictures."""
 FEWEST: Final = 10
 """Pictures below which none is named."""
+LARGEST_SHARE: Final = 7
+"""At most one picture of so many is named: the others say what is usual."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class OddPicture:
     Attributes:
         path: the picture.
         score: under statistics that have not seen it.
-        p_value: chance that a picture like the others scores as high, by a model: a logistic law of the logarithms of
-            the other scores, from their median and quartiles, so that several odd ones do not hide each other.
+        p_value: chance of such a gap between the scores of this picture or a less odd one and the next lower score,
+            by a model; see :func:`_p_values`.
         threshold_without: the threshold when this picture is left out.
         escapes_without: defective parts that pass then; None where none are known.
     """
@@ -92,8 +94,9 @@ def examine(
         defective: scores of defective parts, where some are known.
     """
     values = np.asarray(scores, np.float64)
-    p_values = [_p_value(np.delete(values, at), value) for at, value in enumerate(values.tolist())]
-    named = [at for at in np.argsort(-values, kind="stable").tolist() if p_values[at] * len(values) < SIGNIFICANCE]
+    order = np.argsort(-values, kind="stable").tolist()
+    p_values = {at: p for at, p in zip(order, _p_values(values[order]), strict=False) if p < SIGNIFICANCE}
+    named = list(p_values)
 
     def without(left_out: Sequence[int]) -> tuple[float, Count | None]:
         threshold = conformal_quantile(tuple(np.sort(np.delete(values, left_out)).tolist()), false_reject_rate)
@@ -109,15 +112,26 @@ def examine(
     )
 
 
-def _p_value(others: np.ndarray[tuple[int, ...], np.dtype[np.float64]], score: float) -> float:
-    if len(others) < FEWEST - 1 or min(score, others.min()) <= 0:
-        return 1.0
-    low, middle, high = np.quantile(np.log(others), (0.25, 0.5, 0.75)).tolist()
-    scale = (high - low) / (2 * math.log(3))  # a logistic law has its quartiles at -log 3 and log 3
-    deviation = math.log(score) - middle
-    if scale <= 0:
-        return 1.0 if deviation <= 1e-9 else 0.0
-    return 1 / (1 + math.exp(min(deviation / scale, 700)))
+def _p_values(descending: Floats) -> list[float]:
+    """P-values of the highest scores, the largest first; see :class:`OddPicture`.
+
+    The upper half of the scores has the tail of a power law, as maxima often have. Then the gaps
+    ``k log(s_k / s_(k+1))`` of the k-th largest score to the next are independent and exponential with one mean
+    (Renyi 1953; Hill, Annals of Statistics 1975). The mean comes from the gaps below the pictures that may be named, so
+    that odd ones do not hide each other. The k-th gap has the share 2^-k of the significance.
+    """
+    count = len(descending)
+    most = count // LARGEST_SHARE
+    upper = min(max(count // 2, most + 6), count - 1)
+    if count < FEWEST or descending[upper] <= 0:
+        return []
+    ranks = np.arange(1, upper + 1)
+    gaps = -ranks * np.diff(np.log(descending[: upper + 1]))
+    free = upper - most
+    mean = max(float(gaps[most:].mean()), 1e-9)
+    logs = math.log(2) * ranks[:most] - free * np.log1p(gaps[:most] / (mean * free))
+    least: Floats = np.minimum.accumulate(logs[::-1])[::-1]  # what lies above an odd gap is odd too
+    return [math.exp(min(value, 0.0)) for value in least.tolist()]
 
 
 def read_excluded(path: Path) -> tuple[Path, ...]:
@@ -133,6 +147,14 @@ def read_excluded(path: Path) -> tuple[Path, ...]:
         raise UsageError(f"cannot read the list {path}: {reason}") from None
     words = (line.strip() for line in lines)
     return tuple(Path(word) for word in words if word and not word.startswith("#"))
+
+
+def exclude_products(products: Mapping[str, list[Path]], excluded: Sequence[Path]) -> dict[str, list[Path]]:
+    """Product to the pictures that are left; see :func:`exclude`."""
+    if not excluded:
+        return dict(products)
+    kept = set(exclude([path for paths in products.values() for path in paths], excluded))
+    return {product: [path for path in paths if path in kept] for product, paths in products.items()}
 
 
 def exclude(paths: Sequence[Path], excluded: Sequence[Path]) -> list[Path]:

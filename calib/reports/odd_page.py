@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
+from pathlib import Path
 
 import edgeirf
 from edgeirf.calib.evaluation.odd_pictures import Examination, OddPicture
@@ -11,6 +13,7 @@ from edgeirf.calib.reports.tables import key_figure
 from edgeirf.calib.reports.wording import counted
 from edgeirf.errors import FrameError
 from edgeirf.runtime.imaging.images import read_image
+from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.render.overlay import to_bgr8
 from edgeirf.runtime.render.page import PAGE
 
@@ -18,8 +21,34 @@ SHOWN = 60
 """At most so many pictures are drawn."""
 
 
-def odd_page(examination: Examination) -> str:
-    """The page, self-contained; each picture with its p-value and the threshold without it."""
+def odd_page(examinations: Mapping[str, Examination], pictures: Mapping[Path, Pixels] | None = None) -> str:
+    """The page, self-contained; each picture with its p-value and the threshold without it.
+
+    Args:
+        examinations: product to what was found among its good parts.
+        pictures: pixels ``(H, W, 3)`` BGR of pictures whose files may have moved; the others are read.
+    """
+    odd = [one for examination in examinations.values() for one in examination.odd]
+    advice = (
+        "These pictures do not look like the other good parts. If a part is defective, or the picture is spoilt, put "
+        "its name into a text file and train again with --exclude FILE. If the part is good, keep it: the line sees "
+        "such parts too."
+        if odd
+        else "All pictures look alike."
+    )
+    body = [f"<h1>Odd pictures of good parts</h1><p>{escape(advice)}</p>"]
+    for product, examination in examinations.items():
+        if len(examinations) > 1:
+            body.append(f"<h2>{escape(product)}</h2>")
+        panels = "".join(_panel(one, (pictures or {}).get(one.path)) for one in examination.odd[:SHOWN])
+        body.append(f'{_keys(examination)}<div class="panels">{panels}</div>')
+    if odd:
+        names = "".join(examination.exclude_text() for examination in examinations.values())
+        body.append(f"<h3>For --exclude FILE: remove the parts that are good</h3><pre>{escape(names)}</pre>")
+    return PAGE.substitute(title="Odd pictures: edgeirf", version=edgeirf.__version__, turbo="", body="\n".join(body))
+
+
+def _keys(examination: Examination) -> str:
     names = f"{len(examination.odd)} of {examination.count}"
     keys = [
         key_figure("odd pictures", names, "of good parts"),
@@ -29,24 +58,13 @@ def odd_page(examination: Examination) -> str:
     if examination.escapes is not None and examination.escapes_without is not None:
         keys.append(key_figure("escapes", counted(examination.escapes), "with all pictures"))
         keys.append(key_figure("escapes without them", counted(examination.escapes_without), ""))
-    advice = (
-        "These pictures do not look like the other good parts. If a part is defective, or the picture is spoilt, put "
-        "its name into a text file and train again with --exclude FILE. If the part is good, keep it: the line sees "
-        "such parts too."
-        if examination.odd
-        else "All pictures look alike."
-    )
-    panels = "".join(map(_panel, examination.odd[:SHOWN]))
-    body = (
-        f'<h1>Odd pictures of good parts</h1><p>{escape(advice)}</p><div class="keys">{"".join(keys)}</div>'
-        f'<div class="panels">{panels}</div>'
-    )
-    return PAGE.substitute(title="Odd pictures: edgeirf", version=edgeirf.__version__, turbo="", body=body)
+    return f'<div class="keys">{"".join(keys)}</div>'
 
 
-def _panel(odd: OddPicture) -> str:
+def _panel(odd: OddPicture, picture: Pixels | None) -> str:
     try:
-        image = f'<img src="{data_uri(to_bgr8(read_image(odd.path)))}" alt="">'
+        frame = read_image(odd.path) if picture is None else picture
+        image = f'<img src="{data_uri(to_bgr8(frame))}" alt="">'
     except FrameError:
         image = "<p>cannot be read any more</p>"
     escapes = "" if odd.escapes_without is None else f", {odd.escapes_without.events} escapes"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 import typer
@@ -89,6 +90,18 @@ def stop_on_signal(then: Callable[[], None] = lambda: None) -> Iterator[Callable
     finally:
         for number in signals:
             signal.signal(number, before[number])
+
+
+def check_page(path: Path | None) -> None:
+    """Says before the work, not after it, that a web page has no place to go.
+
+    Raises:
+        UsageError: the path is a folder, or not the name of a web page.
+    """
+    if path is not None and path.is_dir():
+        raise UsageError(f"{path} is a folder: name a file")
+    if path is not None and path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"the report is a web page: call it {path.with_suffix('.html')}")
 
 
 def parse_numbers(text: str, count: int, example: str, separator: str = ",") -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from edgeirf.bundle import Bundle
 from edgeirf.calib.conditions.tolerances import EXAMPLE, Tolerances
-from edgeirf.cli.console import console, engine_progress, progress_bar
+from edgeirf.cli.console import check_page, console, engine_progress, progress_bar
 from edgeirf.errors import UsageError
 from edgeirf.files import write_text
 
@@ -211,11 +211,9 @@ def defect_table(evaluation: Evaluation, title: str) -> Table:
 
 def _check_outputs(json_file: Path | None, report: Path | None) -> None:
     """Says before the work, not after it, that a result has no place to go."""
-    for path in (json_file, report):
-        if path is not None and path.is_dir():
-            raise UsageError(f"{path} is a folder: name a file")
-    if report is not None and report.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"the report is a web page: call it {report.with_suffix('.html')}")
+    if json_file is not None and json_file.is_dir():
+        raise UsageError(f"{json_file} is a folder: name a file")
+    check_page(report)
 
 
 def _write_json(path: Path, evaluations: Sequence[Evaluation]) -> None:

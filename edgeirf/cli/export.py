@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from edgeirf.bundle import Bundle
-from edgeirf.cli.console import echo, say
+from edgeirf.cli.console import check_page, echo, say
 from edgeirf.cli.engines import build_and_tell, check_engine
 from edgeirf.errors import EdgeirfError, UsageError
-from edgeirf.files import check_writable
+from edgeirf.files import check_writable, write_text
 
 if TYPE_CHECKING:
+    from edgeirf.calib.evaluation.odd_pictures import Examination
     from edgeirf.manifest import Manifest
+    from edgeirf.trainers.run import Run
 
 NAME = "export"
+LINES = 10
+"""At most so many odd pictures are named on the terminal; the page has all."""
 DEVICES = {"on the CPU": "onnxruntime", "with TensorRT": "tensorrt"}
 
 
@@ -38,12 +43,16 @@ def main(
     keep_refused: bool = typer.Option(False, "--keep-refused", help="Keep graphs that fail, marked as refused."),
     engine: str = typer.Option(None, help="Build engines on this machine: tensorrt, or tensorrt-rtx (needs no GPU)."),
     target: str = typer.Option(None, help="GPUs for tensorrt-rtx: sm86,sm89,... Default: any from Ampere on."),
+    odd_page: Path = typer.Option(
+        None, metavar="FILE.html", help="Page of odd held-out pictures; default: beside the bundle where one is named."
+    ),
     force: bool = typer.Option(False, "--force", "-f", help="Overwrite an existing bundle."),
 ) -> None:
     """Write one portable bundle of a trained run."""
     if method not in ("irf", "invad") or gaussian not in ("standard", "diagonal", "full"):
         raise UsageError("--method is irf or invad; --gaussian is standard, diagonal or full")
     check_engine(engine, target)
+    check_page(odd_page)
     try:
         from edgeirf.export.bundle import Options, export
         from edgeirf.trainers.run import Run, newest_run
@@ -76,6 +85,7 @@ def main(
     echo(f"torch and ONNX Runtime agree to {result.parity:.1e} of a score on {result.images} held-out pictures")
     for line in threshold_lines(result.manifest):
         echo(line)
+    tell_odd(result.examined, run, odd_page or path.with_suffix(".odd.html"), always=odd_page is not None)
     for made in result.reduced:
         echo(made.summary())
     if result.reduced:
@@ -83,6 +93,28 @@ def main(
     if engine is not None:
         build_and_tell(path, engine, target)
     echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB); next: edgeirf run --camera 0 --model {path}")
+
+
+def tell_odd(examined: Mapping[str, Examination], run: Run, page: Path, *, always: bool = False) -> None:
+    """Names the held-out pictures that do not look like the others, and writes their page.
+
+    Args:
+        examined: product to what was found.
+        run: keeps the pixels of the pictures.
+        page: file to write where a picture is named.
+        always: write it in any case.
+    """
+    from edgeirf.calib.reports.odd_page import odd_page
+    from edgeirf.export.good_parts import held_out_pictures
+
+    lines = [line for found in examined.values() for line in found.lines()]
+    for line in lines[:LINES]:
+        echo(line)
+    if len(lines) > LINES:
+        echo(f"... and {len(lines) - LINES} more")
+    if lines or always:
+        write_text(page, odd_page(examined, held_out_pictures(run)))
+        echo(f"wrote {page}" + ("; edgeirf train --exclude FILE leaves pictures out" if lines else ""))
 
 
 def default_line(bundle: Bundle) -> str:

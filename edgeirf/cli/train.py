@@ -36,6 +36,9 @@ def main(
     tolerate: str = typer.Option(
         "default", help="What the line may do to a picture: light=8%,blur=0.8px,rotate=1deg,shift=1.5%,noise=3,jpeg=70."
     ),
+    exclude: Path = typer.Option(
+        None, "--exclude", metavar="FILE", help="Text file: names of pictures to leave out, one a line."
+    ),
     steps: int = typer.Option(STEPS, help="Training steps."),
     batch: int = typer.Option(None, help="Pictures (tiles) in a step; default: 16 of 256x256 pixels."),
     learning_rate: float = typer.Option(1e-3, help="Peak learning rate."),
@@ -48,11 +51,14 @@ def main(
     need_torch()
     if (folder is None) == (resume is None):
         raise UsageError("name a folder of good parts, or an interrupted run with --resume")
+    if exclude is not None and resume is not None:
+        raise UsageError("--exclude is for a new run: a run that is resumed has its pictures")
     if device not in ("auto", "cpu", "cuda") or amp not in ("auto", "bf16", "off"):
         raise UsageError("--device is auto, cpu or cuda; --amp is auto, bf16 or off")
     if method not in ("irf", "invad"):
         raise UsageError(f"--method is irf or invad, not {method!r}")
     from edgeirf.calib.conditions.tolerances import Tolerances
+    from edgeirf.calib.evaluation.odd_pictures import read_excluded
     from edgeirf.trainers.input_size import cost
     from edgeirf.trainers.prepare import Recipe, prepare_run
     from edgeirf.trainers.run import Run, locked
@@ -73,6 +79,7 @@ def main(
             batch=batch,
             learning_rate=learning_rate,
             seed=seed,
+            excluded=() if exclude is None else read_excluded(exclude),
         )
     elif Run(resume).finished:
         raise UsageError(f"{resume} is finished: edgeirf export {resume}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from statistics import NormalDist
 
 import cv2
 import numpy as np
 import pytest
 
 from edgeirf.calib.evaluation.count import Count
-from edgeirf.calib.evaluation.odd_pictures import examine, exclude, read_excluded
+from edgeirf.calib.evaluation.odd_pictures import examine, exclude, exclude_products, read_excluded
 from edgeirf.calib.reports.odd_page import odd_page
 from edgeirf.errors import UsageError
 
@@ -39,9 +41,41 @@ def test_several_odd_pictures_do_not_hide_each_other() -> None:
     assert found.odd[0].threshold_without > 1000 > found.threshold_without
 
 
-def test_ordinary_pictures_are_rarely_named() -> None:
-    named = sum(bool(examine(paths(50), ordinary(50, seed), 0.05).odd) for seed in range(200))
-    assert named <= 12
+LAWS = {
+    "log-normal 0.2": lambda rng, n: np.exp(rng.normal(2.7, 0.2, n)),
+    "log-normal 0.6": lambda rng, n: np.exp(rng.normal(2.7, 0.6, n)),
+    "Gumbel 15, 4": lambda rng, n: rng.gumbel(15, 4, n),
+    "Gumbel 15, 1.5": lambda rng, n: rng.gumbel(15, 1.5, n),
+    "logarithm is Gumbel": lambda rng, n: np.exp(rng.gumbel(2.7, 0.25, n)),
+}
+
+
+@pytest.mark.parametrize("count", [20, 42, 100, 150])
+@pytest.mark.parametrize("law", LAWS)
+def test_in_one_set_of_twenty_without_odd_pictures_at_most_one_is_named(law: str, count: int) -> None:
+    rng = np.random.default_rng(count)
+    named = sum(bool(examine(paths(count), LAWS[law](rng, count).tolist(), 0.05).odd) for _ in range(200))
+    assert named <= (20 if law == "logarithm is Gumbel" else 16)  # 16 of 200: 5 % and two standard errors
+
+
+def spread(count: int, median: float, sigma: float, highest: list[float]) -> list[float]:
+    """Scores at the quantiles of a log-normal law, the highest ones replaced."""
+    law = NormalDist(math.log(median), sigma)
+    usual = [math.exp(law.inv_cdf((i + 0.5) / count)) for i in range(count - len(highest))]
+    return [*(min(score, highest[-1]) for score in usual), *reversed(highest)]
+
+
+@pytest.mark.parametrize(
+    ("scores", "names"),
+    [
+        (spread(54, 15, 0.3, [86, 30, 28, 28, 28]), 1),
+        (spread(153, 13, 0.4, [139, 88, 75, 31, 28]), 3),
+        (spread(118, 13, 0.45, [44, 41, 36, 29, 28]), 0),
+    ],
+    ids=["commutators", "magnetic tiles", "solar cells"],
+)
+def test_highest_scores_of_real_sets(scores: list[float], names: int) -> None:
+    assert len(examine(paths(len(scores)), scores, 0.01).odd) == names
 
 
 @pytest.mark.parametrize(
@@ -83,6 +117,15 @@ def test_an_entry_that_means_nothing_is_refused(entry: str, says: str) -> None:
         exclude(paths(5), [Path(entry)])
 
 
+def test_pictures_of_several_products_are_excluded_by_one_list() -> None:
+    products = {"a": [Path("a/1.png"), Path("a/2.png")], "b": [Path("b/1.png"), Path("b/2.png")]}
+    assert exclude_products(products, [Path("a/2.png"), Path("b/1.png")]) == {
+        "a": [Path("a/1.png")],
+        "b": [Path("b/2.png")],
+    }
+    assert exclude_products(products, ()) == products
+
+
 def test_all_pictures_cannot_be_excluded() -> None:
     with pytest.raises(UsageError, match="leaves none"):
         exclude(paths(2), paths(2))
@@ -91,9 +134,9 @@ def test_all_pictures_cannot_be_excluded() -> None:
 def test_the_page_shows_odd_pictures_and_survives_their_loss(tmp_path: Path) -> None:
     there = [tmp_path / f"{i}<.png" for i in range(40)]
     cv2.imwrite(str(there[-1]), np.zeros((20, 30, 3), np.uint8))
-    page = odd_page(examine(there, [*ordinary(38), 5000.0, 6000.0], 0.05, defective=[3000.0]))
+    page = odd_page({"part": examine(there, [*ordinary(38), 5000.0, 6000.0], 0.05, defective=[3000.0])})
     assert page.count("<figure") == 2
     assert page.count("data:image/jpeg") == 1
     for expected in ("39&lt;.png", "cannot be read any more", "--exclude FILE", "2 of 40", "escapes without them"):
         assert expected in page
-    assert "All pictures look alike" in odd_page(examine(there, ordinary(40), 0.05))
+    assert "All pictures look alike" in odd_page({"part": examine(there, ordinary(40), 0.05)})

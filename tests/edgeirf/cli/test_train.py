@@ -53,3 +53,21 @@ def test_a_run_is_trained_and_exported(edgeirf_command: Callable[..., Any], part
     assert code == 0, err
     assert "2 held-out pictures" in out
     assert "--force overwrites it" in edgeirf_command("export", run, "--output", bundle).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "PLACE", "--exclude", "absent.txt"], "cannot read the list absent.txt"),
+        (["train", "--resume", "PLACE", "--exclude", "absent.txt"], "--exclude is for a new run"),
+        (["export", "PLACE", "--odd-page", "odd.pdf"], "call it odd.html"),
+        (["export", "PLACE", "--odd-page", "PLACE"], "is a folder: name a file"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(
+    edgeirf_command: Callable[..., Any], tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    code, out, err = edgeirf_command(*(tmp_path if argument == "PLACE" else argument for argument in arguments))
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
