@@ -22,10 +22,13 @@ class Calibration:
         scores: image scores, ascending.
         peaks: largest value of each part's anomaly map, ascending: the pixel threshold comes from these, so that
             a good part shows any region at all with probability at most alpha.
+        odd: number of parts that do not look like the others and so set no threshold: the ``odd`` largest scores and
+            peaks. They count in n, and so the smallest rate that can be promised is (odd + 1) / (n + 1).
     """
 
     scores: tuple[float, ...]
     peaks: tuple[float, ...]
+    odd: int = 0
 
     def __post_init__(self) -> None:
         for values in (self.scores, self.peaks):
@@ -33,6 +36,8 @@ class Calibration:
                 raise ValueError("calibration values must be finite, ascending and at least one")
         if len(self.scores) != len(self.peaks):
             raise ValueError("one peak for each score")
+        if not 0 <= self.odd < len(self.scores):
+            raise ValueError("odd is a number of scores, but not all of them")
 
     @property
     def count(self) -> int:
@@ -41,8 +46,8 @@ class Calibration:
 
     @property
     def smallest_rate(self) -> float:
-        """The smallest false-reject rate that n parts can promise, 1 / (n + 1)."""
-        return 1.0 / (self.count + 1)
+        """The smallest false-reject rate that n parts can promise, 1 / (n + 1) where none is odd."""
+        return (self.odd + 1) / (self.count + 1)
 
     def rate(self, false_reject_rate: float) -> float:
         """The rate that is promised when ``false_reject_rate`` is asked for: never below :attr:`smallest_rate`."""
@@ -50,11 +55,11 @@ class Calibration:
 
     def score_threshold(self, false_reject_rate: float) -> float:
         """Image scores above this are rejected."""
-        return conformal_quantile(self.scores, false_reject_rate)
+        return conformal_quantile(self.scores, false_reject_rate, self.odd)
 
     def pixel_threshold(self, false_reject_rate: float) -> float:
         """Map values above this make a region."""
-        return conformal_quantile(self.peaks, false_reject_rate)
+        return conformal_quantile(self.peaks, false_reject_rate, self.odd)
 
     def p_value(self, score: float) -> float:
         """See :func:`conformal_p_value`."""
@@ -86,8 +91,8 @@ def conformal_p_value(ascending: tuple[float, ...], score: float) -> float:
     return (1 + count - bisect_left(ascending, score)) / (count + 1)
 
 
-def conformal_quantile(ascending: tuple[float, ...], false_reject_rate: float) -> float:
-    """The ceil((n + 1)(1 - alpha))-th smallest value, or the largest one where n allows no less.
+def conformal_quantile(ascending: tuple[float, ...], false_reject_rate: float, odd: int = 0) -> float:
+    """The ceil((n + 1)(1 - alpha))-th smallest value, at most the largest one below the ``odd`` largest.
 
     Raises:
         UsageError: the rate is not inside 0..1.
@@ -95,7 +100,7 @@ def conformal_quantile(ascending: tuple[float, ...], false_reject_rate: float) -
     count = len(ascending)
     # The tolerance keeps (n + 1)(1 - alpha) that is whole on paper from being rounded up by the last bit.
     rank = math.ceil((count + 1) * (1.0 - check_rate(false_reject_rate)) - 1e-9)
-    return ascending[min(max(rank, 1), count) - 1]
+    return ascending[min(max(rank, 1), count - odd) - 1]
 
 
 def check_rate(false_reject_rate: float) -> float:

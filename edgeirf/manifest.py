@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 from edgeirf.conformal import Calibration
 from edgeirf.errors import BundleError, UsageError
+from edgeirf.gate_report import GateReport, upgraded
 from edgeirf.settings import Preprocess, Scoring
 from edgeirf.typed_json import from_json
 
-SCHEMA = 1
-"""Raised when an older edgeirf could misread a newer bundle."""
+SCHEMA = 2
+"""Raised when an older edgeirf could misread a newer bundle. Schema 1 had a report of free JSON; it is still read."""
 
 MAX_MODELS, MAX_PRODUCTS = 32, 4096
 
@@ -68,7 +69,7 @@ class Model:
         calibration: product name to scores of held-out good parts, made with this very graph.
         scoring: how its field is scored (InvAD's statistics are re-fitted per precision).
         refused: why the graph failed its gate, None when it passed; a refused graph is never chosen by itself.
-        report: figures of the parity gate, for people and for ``edgeirf info``.
+        report: what the gate and the engine builder measured.
     """
 
     file: str
@@ -77,7 +78,7 @@ class Model:
     calibration: dict[str, Calibration]
     scoring: Scoring
     refused: str | None = None
-    report: dict[str, Any] = field(default_factory=dict)
+    report: GateReport = field(default_factory=GateReport)
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class Manifest:
         false_reject_rate: the rate asked for at export; ``run`` may choose another.
         models: key (``fp32``, ``int8-tensorrt``, ...) to graph; ``fp32`` is always there.
         members: every other file of the bundle.
+        schema: of the file that was read; :meth:`to_json` always writes the present one.
     """
 
     name: str
@@ -104,8 +106,9 @@ class Manifest:
     schema: int = SCHEMA
 
     def to_json(self) -> bytes:
-        """UTF-8 JSON; :func:`parse` gives an equal manifest back."""
-        return json.dumps(dataclasses.asdict(self), indent=1, allow_nan=False, ensure_ascii=False).encode()
+        """UTF-8 JSON; :func:`parse` gives an equal manifest of the present schema back."""
+        raw = {**dataclasses.asdict(self), "schema": SCHEMA}
+        return json.dumps(raw, indent=1, allow_nan=False, ensure_ascii=False).encode()
 
     @property
     def products(self) -> tuple[str, ...]:
@@ -130,12 +133,28 @@ def parse(data: bytes) -> Manifest:
             f"written by a later edgeirf (schema {raw['schema']}, this one reads {SCHEMA}): upgrade edgeirf"
         )
     try:
+        if raw["schema"] == 1:
+            raw = _upgrade(raw)
         manifest = typing.cast(Manifest, from_json(Manifest, raw, "manifest"))
         _check(manifest)
     except (ValueError, TypeError, OverflowError, RecursionError, UsageError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise BundleError(f"manifest.json does not fit schema {SCHEMA}: {reason}") from None
+        raise BundleError(f"manifest.json does not fit schema {raw['schema']}: {reason}") from None
     return manifest
+
+
+def _upgrade(raw: dict[str, Any]) -> dict[str, Any]:
+    """A manifest of schema 1 with reports that fit schema 2. Nothing else differs."""
+    models = raw.get("models")
+    if not isinstance(models, dict):
+        return raw
+    return {**raw, "models": {key: _upgrade_model(model) for key, model in models.items()}}
+
+
+def _upgrade_model(model: Any) -> Any:
+    if not isinstance(model, dict) or not isinstance(model.get("report"), dict):
+        return model
+    return {**model, "report": upgraded(model["report"])}
 
 
 def _check(manifest: Manifest) -> None:

@@ -33,6 +33,7 @@ from edgeirf.export.onnx.trace import to_onnx
 from edgeirf.export.precision.candidates import PRECISIONS, Fp32, Made, Prover, calibrations
 from edgeirf.export.precision.quantisers.choice import QUANTISERS
 from edgeirf.export.precision.validation import Pictures, calibration_pictures, gather
+from edgeirf.gate_report import GateReport
 from edgeirf.manifest import Manifest, Method, Model
 from edgeirf.runtime.executors.cpu import CpuExecutor
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
@@ -174,7 +175,7 @@ def export(
             f"ONNX Runtime and torch disagree by {parity:.1e} of a score (allowed {PARITY_LIMIT:g}):"
             " no bundle was written; report this with the versions that `edgeirf doctor` prints"
         )
-    report = {"torch_onnx_relative_difference": parity, "images": len(checked)}
+    report = GateReport(torch_onnx_relative_difference=parity, images=len(checked))
     calibration = calibrations(pictures, fitted)
     model = Model("model.fp32.onnx", "fp32", "any", calibration, scoring, report=report)
     golden_member = golden(executor, everything)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, UsageError
+from edgeirf.gate_report import EngineReport, Fallback
 from edgeirf.manifest import Manifest
 from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.executors.select import candidates
@@ -53,17 +53,18 @@ class Engine:
         targets = ", ".join(self.built.fusion.targets) or "Ampere and newer"
         return f"{self.key} for {targets}: {self.built.fusion.summary(COMPUTED_IN[self.precision])}"
 
-    def to_json(self) -> dict[str, Any]:
+    @property
+    def report(self) -> EngineReport:
         """For the graph's report in the bundle."""
         fusion = self.built.fusion
-        return {
-            "flavour": fusion.flavour,
-            "version": fusion.version,
-            "targets": list(fusion.targets),
-            "counts": fusion.counts,
-            "fell_back": [vars(product) for product in self.fell_back],
-            "megabytes": round(len(self.built.plan) / 1e6, 2),
-        }
+        return EngineReport(
+            flavour=fusion.flavour,
+            version=fusion.version,
+            targets=fusion.targets,
+            counts=fusion.counts,
+            fell_back=tuple(Fallback(p.node, p.operation, p.precision, p.layer) for p in self.fell_back),
+            megabytes=round(len(self.built.plan) / 1e6, 2),
+        )
 
 
 def build_engines(
@@ -138,7 +139,7 @@ def with_engines(manifest: Manifest, engines: list[Engine]) -> Manifest:
     """The manifest with what was found of each engine in its graph's report, under ``engines``."""
     models = dict(manifest.models)
     for engine in engines:
-        report = dict(models[engine.key].report)
-        report["engines"] = [*report.get("engines", []), engine.to_json()]
-        models[engine.key] = replace(models[engine.key], report=report)
+        model = models[engine.key]
+        report = replace(model.report, engines=(*model.report.engines, engine.report))
+        models[engine.key] = replace(model, report=report)
     return replace(manifest, models=models)

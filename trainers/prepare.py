@@ -29,7 +29,7 @@ MAX_STEPS, MAX_BATCH = 10_000_000, 4096
 
 Progress = Callable[[Iterable[Path]], Iterable[Path]]
 
-STEPS = 900
+STEPS = 700
 BATCH, SMALLEST_BATCH = 16, 4
 IRF_TIMESTEPS = 400
 """IRF evaluates the network at one early timestep: later ones would only take their share of the training."""

@@ -7,26 +7,12 @@ and the spread is the standard deviation of FP32's held-out good parts. So zero 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from edgeirf.calib.evaluation.metrics import Floats, ranking
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a precision may lose.
-
-    Attributes:
-        auroc_points: loss of image AUROC, percentage points.
-        guard_band: parts whose FP32 margin is smaller than this, in spreads, may change sides.
-    """
-
-    auroc_points: float
-    guard_band: float
-
+from edgeirf.gate_report import Comparison, GateReport, Limits
 
 LIMITS = {"fp16": Limits(0.2, 0.1), "int8": Limits(0.5, 0.5)}
 
@@ -47,36 +33,6 @@ class Margins:
     def auroc(self) -> float | None:
         """None where one side is empty."""
         return ranking(np.arange(len(self.all)) >= len(self.good), self.all).auroc
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One set of pictures under two graphs.
-
-    Attributes:
-        good, defective: number of pictures.
-        auroc_fp32, auroc: image AUROC of either graph; None without defects.
-        auroc_loss_points: what the candidate loses, percentage points; negative is a gain.
-        rank_correlation: Spearman's, over all pictures.
-        largest_change, largest_change_of_good: of a margin, spreads.
-        flips: pictures on the other side of the threshold whose FP32 margin is outside the guard band.
-        flips_in_band: the others.
-    """
-
-    good: int
-    defective: int
-    auroc_fp32: float | None
-    auroc: float | None
-    auroc_loss_points: float
-    rank_correlation: float
-    largest_change: float
-    largest_change_of_good: float
-    flips: int
-    flips_in_band: int
-
-    def to_json(self) -> dict[str, Any]:
-        """For the graph's report in the bundle."""
-        return {key: round(value, 5) if isinstance(value, float) else value for key, value in asdict(self).items()}
 
 
 def compare(reference: Margins, candidate: Margins, limits: Limits) -> Comparison:
@@ -109,8 +65,7 @@ def refusal(comparisons: Mapping[str, Comparison], limits: Limits) -> str | None
         limits: what it may lose.
     """
     for name, found in comparisons.items():
-        values = (found.auroc_loss_points, found.largest_change, found.rank_correlation)
-        if not np.isfinite(values).all():
+        if not found.is_finite:
             return "its scores are not finite numbers"
         if found.auroc_loss_points > limits.auroc_points:
             loss, most = found.auroc_loss_points, limits.auroc_points
@@ -121,31 +76,27 @@ def refusal(comparisons: Mapping[str, Comparison], limits: Limits) -> str | None
     return None
 
 
-def findings(report: Mapping[str, Any], *, with_layers: bool = False) -> str:
-    """A graph's report in the bundle in plain words; empty for one that no gate has seen.
+def findings(report: GateReport, *, with_layers: bool = False) -> str:
+    """A graph's report in plain words; empty for one that no gate has seen.
 
     Args:
-        report: as :attr:`edgeirf.manifest.Model.report` keeps it.
+        report: of the graph.
         with_layers: name the layers that stayed in float.
     """
-    parts = []
-    for name in ("labelled", "synthetic"):
-        found = report.get(name)
-        if isinstance(found, dict):
-            parts.append(_finding(name, found))
-    layers = report.get("float_layers")
-    if isinstance(layers, dict) and layers:
-        count = f"{len(layers)} of {len(layers) + report.get('int8_layers', 0)} layers in float"
+    sets = (("labelled", report.labelled), ("synthetic", report.synthetic))
+    parts = [_finding(name, found) for name, found in sets if found is not None]
+    layers = report.float_layers
+    if layers:
+        count = f"{len(layers)} of {len(layers) + (report.int8_layers or 0)} layers in float"
         parts.append(f"{count} ({', '.join(layers)})" if with_layers else count)
     return "; ".join(parts)
 
 
-def _finding(name: str, found: Mapping[str, Any]) -> str:
-    loss = float(found.get("auroc_loss_points", 0))
+def _finding(name: str, found: Comparison) -> str:
+    loss = found.auroc_loss_points
     change = "equal" if abs(loss) < 0.005 else f"{abs(loss):.2f} points {'lower' if loss > 0 else 'higher'}"
-    total = found.get("good", 0) + found.get("defective", 0)
-    flips = found.get("flips", 0) + found.get("flips_in_band", 0)
-    return f"AUROC {change} on {found.get('defective')} {name} defects, {flips} of {total} verdicts differ"
+    flips, total = found.flips + found.flips_in_band, found.good + found.defective
+    return f"AUROC {change} on {found.defective} {name} defects, {flips} of {total} verdicts differ"
 
 
 def rank_correlation(first: Floats, second: Floats) -> float:

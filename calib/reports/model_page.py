@@ -51,13 +51,14 @@ def model_page(manifest: Manifest, executor: CpuExecutor, pictures: Mapping[str,
 
 def _precisions(models: Mapping[str, Model]) -> str:
     """One row a graph: its gate, and every plain figure of its report."""
-    names = dict.fromkeys(n for m in models.values() for n, v in m.report.items() if isinstance(v, (int, float)))
+    names = dict.fromkeys(name for model in models.values() for name in model.report.figures)
     rows = []
     for key, model in models.items():
         gate = "passed" if model.refused is None else f"refused\n{model.refused}"
-        figures = [f"{model.report[n]:.3g}" if n in model.report else "" for n in names]
+        stated = model.report.figures
+        figures = [f"{stated[name]:.3g}" if name in stated else "" for name in names]
         rows.append([f"{key}\n{model.family if model.family != 'any' else 'every back end'}", gate, *figures])
-    return table(("graph", "gate", *(name.replace("_", " ") for name in names)), rows)
+    return table(("graph", "gate", *names), rows)
 
 
 def _product(manifest: Manifest, product: str, executor: CpuExecutor, images: Sequence[Pixels]) -> str:

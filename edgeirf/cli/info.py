@@ -89,7 +89,8 @@ def to_json(bundle: Bundle) -> dict[str, Any]:
 def _model_json(bundle: Bundle, model: Model) -> dict[str, Any]:
     rate = bundle.manifest.false_reject_rate
     return {
-        **{key: getattr(model, key) for key in ("file", "precision", "family", "refused", "report")},
+        **{key: getattr(model, key) for key in ("file", "precision", "family", "refused")},
+        "report": dataclasses.asdict(model.report),
         "size": bundle.manifest.members[model.file].size,
         "scoring": dataclasses.asdict(model.scoring),
         "thresholds": {product: threshold(parts, rate) for product, parts in model.calibration.items()},
@@ -156,14 +157,12 @@ def _measured(model: Model) -> str:
     """The gate's findings, then the plain figures; the rest is for ``--json``."""
     from edgeirf.calib.gate.gate import findings
 
-    hidden = ("int8_layers", "golden_tolerance")
-    figures = [
-        f"{name.replace('_', ' ')} {_value(value)}"
-        for name, value in model.report.items()
-        if name not in hidden and not isinstance(value, (dict, list))
-    ]
-    text = "; ".join(filter(None, (findings(model.report, with_layers=True), ", ".join(figures))))
-    return "".join(letter if letter.isprintable() else "?" for letter in text)  # a report may hold any text
+    report = model.report
+    hidden = ("int8 layers", "golden tolerance")
+    figures = [f"{name} {value:.3g}" for name, value in report.figures.items() if name not in hidden]
+    if report.calibration is not None:
+        figures.append(f"calibration {report.calibration}")
+    return "; ".join(filter(None, (findings(report, with_layers=True), ", ".join(figures))))
 
 
 def _input(settings: Preprocess) -> str:
@@ -193,12 +192,6 @@ def _score(scoring: Scoring) -> str:
     if scoring.latent is not None:
         of_map = "likelihood of the latent plus spread"
     return f"{of_map} of the anomaly map, smoothed by {scoring.sigma:g} pixels"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return str(value)
 
 
 def megabytes(size: int) -> str:

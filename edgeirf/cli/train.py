@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edgeirf.trainers.train import Step
 
 NAME = "train"
-STEPS = 900
+STEPS = 700
 """Default of :class:`edgeirf.trainers.prepare.Recipe`, known without importing torch."""
 
 

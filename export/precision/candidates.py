@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -15,7 +15,7 @@ from edgeirf.calib.evaluation.metrics import Floats
 from edgeirf.calib.fitting.density import Scale
 from edgeirf.calib.fitting.gaussian import Fit
 from edgeirf.calib.fitting.ranges import Method
-from edgeirf.calib.gate.gate import LIMITS, Comparison, Limits, Margins, compare, findings, refusal
+from edgeirf.calib.gate.gate import LIMITS, Margins, compare, findings, refusal
 from edgeirf.conformal import Calibration
 from edgeirf.export.methods.fit import Fitted, HeldOutFields, TrainingFields, fit, noise_moments
 from edgeirf.export.onnx.head import density_nodes, head_products
@@ -26,6 +26,7 @@ from edgeirf.export.precision.quantisers.own import Layout
 from edgeirf.export.precision.quantisers.quantiser import Quantiser
 from edgeirf.export.precision.sensitivity import sensitivities, without_gaps, worst_layers
 from edgeirf.export.precision.validation import Evidence, Pictures, batches_of, distinct
+from edgeirf.gate_report import Comparison, GateReport, Limits
 from edgeirf.manifest import Family, Model
 from edgeirf.runtime.executors import golden
 from edgeirf.runtime.executors.cpu import CpuExecutor
@@ -134,9 +135,9 @@ class Prover:
         """The FP16 graph."""
         self.tell("fp16")
         candidate = self._candidate(to_fp16, LIMITS["fp16"])
-        return self._made("fp16", "any", candidate, refusal(candidate.comparisons, LIMITS["fp16"]), {})
+        return self._made("fp16", "any", candidate, refusal(candidate.comparisons, LIMITS["fp16"]))
 
-    def int8(self, calibration: Pictures, method: Method, name: str = "onnxruntime") -> list[Made]:
+    def int8(self, calibration: Pictures, method: Method, name: str = "edgeirf") -> list[Made]:
         """The INT8 graphs, one for each family of back ends, with the layers in float that the gate asks for.
 
         Args:
@@ -154,11 +155,11 @@ class Prover:
         made = []
         for key, layout in layouts:
             candidate, keep, refused = self._tune(key, layout, maker, found, reason is not None)
-            report = {
-                "calibration": f"{method}, {len(batches)} pictures, {name}",
-                "float_layers": {layer_of(name): round(found[name], 4) for name in keep},
-                "int8_layers": len(found) - len(keep),
-            }
+            report = GateReport(
+                calibration=f"{method}, {len(batches)} pictures, {name}",
+                float_layers={layer_of(layer): round(found[layer], 4) for layer in keep},
+                int8_layers=len(found) - len(keep),
+            )
             made.append(self._made(key, layout, candidate, reason or refused, report))
         return made
 
@@ -243,18 +244,20 @@ class Prover:
     def _spread(self, product: str) -> float:
         return max(float(self.reference.good[product].std()), 1e-9)
 
-    def _made(self, key: str, family: str, candidate: _Candidate, reason: str | None, extra: dict[str, Any]) -> Made:
-        precision: Any = key.split("-")[0]
-        limits = LIMITS[precision]
-        report = {
-            **{name: found.to_json() for name, found in candidate.comparisons.items()},
-            "limits": {"auroc_points": limits.auroc_points, "guard_band": limits.guard_band},
-            **extra,
-            "golden_tolerance": round(min(0.9, 0.01 + 2 * candidate.golden_error), 4),
-        }
-        layout: Any = family
-        chosen: Family = layout
-        model = Model(f"model.{key}.onnx", precision, chosen, candidate.calibration, self.fp32.scoring, reason, report)
+    def _made(
+        self, key: str, family: Family, candidate: _Candidate, reason: str | None, report: GateReport = GateReport()
+    ) -> Made:
+        precision: Literal["fp16", "int8"] = "fp16" if key == "fp16" else "int8"
+        found = {name: one if one.is_finite else None for name, one in candidate.comparisons.items()}
+        report = replace(
+            report,
+            synthetic=found["synthetic"],
+            labelled=found.get("labelled"),
+            limits=LIMITS[precision],
+            golden_tolerance=round(min(0.9, 0.01 + 2 * candidate.golden_error), 4),
+        )
+        file, scoring = f"model.{key}.onnx", self.fp32.scoring
+        model = Model(file, precision, family, candidate.calibration, scoring, reason, report)
         return Made(key, model, candidate.graph)
 
 

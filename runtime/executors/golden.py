@@ -15,9 +15,6 @@ from edgeirf.runtime.executors.base import Network
 from edgeirf.runtime.executors.cpu import CpuExecutor
 from edgeirf.settings import Preprocess, Scoring
 
-TOLERANCE = 1e-2
-"""Allowed error where the model's report states none."""
-
 
 def check(bundle: Bundle, model: Model, network: Network) -> float:
     """Scores the golden images with ``network`` and compares.
@@ -26,14 +23,14 @@ def check(bundle: Bundle, model: Model, network: Network) -> float:
         the error; see :func:`error`.
 
     Raises:
-        BackendError: it is above :func:`tolerance`, or a score is not finite.
+        BackendError: it is above the model's ``golden_tolerance``, or a score is not finite.
         BundleError: the bundle has no usable golden images.
     """
     try:
         found = error(bundle.golden, bundle.manifest.preprocess, model.scoring, network)
     except (ValueError, TypeError) as problem:
         raise BundleError(f"{bundle.path}: golden.npz is unusable ({problem}): export it again") from None
-    allowed = tolerance(model)
+    allowed = model.report.golden_tolerance
     if not found <= allowed:  # also when it is not a number
         raise BackendError(f"scores of the golden images are off by {found:.2g}, {allowed:.2g} is allowed")
     return found
@@ -54,9 +51,3 @@ def error(golden: Mapping[str, NDArray[Any]], settings: Preprocess, scoring: Sco
     executor = CpuExecutor(network, settings, scoring)
     scores = np.array([executor.score_pixels(image).score for image in images])
     return float(np.max(np.abs(scores - expected)) / max(float(np.max(np.abs(expected))), 1e-12))
-
-
-def tolerance(model: Model) -> float:
-    """The model's ``golden_tolerance``, stated by the gate that measured it, else :data:`TOLERANCE`."""
-    stated = model.report.get("golden_tolerance")
-    return float(stated) if isinstance(stated, (int, float)) and 0 < stated < 1 else TOLERANCE

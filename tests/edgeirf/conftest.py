@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgeirf.conformal import Calibration
+from edgeirf.gate_report import GateReport
 from edgeirf.manifest import Manifest, Member, Method, Model
 from edgeirf.settings import Preprocess, Scoring
 
@@ -16,7 +17,7 @@ def manifest() -> Manifest:
         family="any",
         calibration={"part": Calibration(scores=(1.0, 2.0, 3.0), peaks=(1.5, 2.5, 3.5))},
         scoring=Scoring(),
-        report={"max_relative_error": 2e-6},
+        report=GateReport(torch_onnx_relative_difference=2e-6),
     )
     return Manifest(
         name="part",

@@ -131,3 +131,20 @@ def test_what_is_no_rate(rate: float) -> None:
         check_rate(rate)
     with pytest.raises(UsageError, match="between 0 and 1"):
         calibration([1.0]).score_threshold(rate)
+
+
+def test_an_odd_part_sets_no_threshold_and_widens_the_promise() -> None:
+    scores = (*(float(i) for i in range(53)), 997.0)
+    usual, wary = Calibration(scores, scores), Calibration(scores, scores, odd=1)
+    assert usual.score_threshold(0.01) == 997
+    assert usual.rate(0.01) == pytest.approx(1 / 55)
+    assert wary.score_threshold(0.01) == wary.pixel_threshold(0.01) == 52
+    assert wary.rate(0.01) == pytest.approx(2 / 55)
+    assert wary.score_threshold(0.2) == usual.score_threshold(0.2)
+    assert wary.p_value(100) == usual.p_value(100) == pytest.approx(2 / 55)
+
+
+@pytest.mark.parametrize("odd", [-1, 3])
+def test_not_every_part_is_odd(odd: int) -> None:
+    with pytest.raises(ValueError, match="odd"):
+        Calibration((1.0, 2.0, 3.0), (1.0, 2.0, 3.0), odd)

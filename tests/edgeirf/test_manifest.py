@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from dataclasses import replace
 from typing import Any
@@ -11,10 +12,15 @@ from hypothesis import strategies as st
 
 from edgeirf.conformal import Calibration
 from edgeirf.errors import BundleError
+from edgeirf.gate_report import Comparison, EngineReport, Fallback, GateReport, Limits
 from edgeirf.manifest import SCHEMA, Manifest, Member, Method, Model, parse
 from edgeirf.settings import Preprocess, Scoring
 
 DELETE = object()
+FOUND = Comparison(12, 60, 0.99, 0.985, 0.5, 0.97, 0.3, 0.2, 0, 1)
+ENGINE = EngineReport(
+    "tensorrt-rtx", "1.0", ("SM86",), {"Int8": 44, "Half": 1}, (Fallback("a", "b", "Half", "c"),), 2.5
+)
 
 
 def changed(manifest: Manifest, where: str, value: Any) -> bytes:
@@ -49,7 +55,7 @@ def test_round_trip(manifest: Manifest) -> None:
     assert parse(manifest.to_json()).to_json() == manifest.to_json()
 
 
-# Written by 0.1.0. A bundle in a plant stays there for years: this text must be read as long as SCHEMA is not raised.
+# Written by 0.1.0. A bundle in a plant stays there for years: this text must always be read.
 FIRST_RELEASE = """
 {"name": "part", "created": "2025-01-01T00:00:00+00:00", "edgeirf": "0.1.0", "false_reject_rate": 0.25, "schema": 1,
  "preprocess": {"size": [64, 64], "roi": null, "tiles": [1, 1], "color": "rgb", "bits": 8, "mean": [0.5, 0.5, 0.5],
@@ -57,14 +63,72 @@ FIRST_RELEASE = """
  "method": {"name": "irf", "timesteps": [100], "gaussian": "diagonal", "backbone": "lite0", "preset": "nano"},
  "models": {"fp32": {"file": "model.fp32.onnx", "precision": "fp32", "family": "any", "refused": null,
   "calibration": {"part": {"scores": [1.0, 2.0, 3.0], "peaks": [1.5, 2.5, 3.5]}},
-  "scoring": {"density": "nll", "sigma": 4.0, "top_k": 1, "latent": null}, "report": {"max_relative_error": 2e-06}}},
+  "scoring": {"density": "nll", "sigma": 4.0, "top_k": 1, "latent": null},
+  "report": {"torch_onnx_relative_difference": 2e-06}}},
  "members": {"model.fp32.onnx": {"size": 5,
   "sha256": "5fe6a6cf7c4c8b3d9a1b2c1d3e3f0d5e5fe6a6cf7c4c8b3d9a1b2c1d3e3f0d5e"}}}
 """
 
 
 def test_bundles_of_the_first_release_stay_readable(manifest: Manifest) -> None:
-    assert parse(FIRST_RELEASE.encode()) == manifest
+    assert parse(FIRST_RELEASE.encode()) == replace(manifest, schema=1)
+
+
+FULL_REPORT_1 = {
+    "synthetic": dataclasses.asdict(FOUND),
+    "labelled": {**dataclasses.asdict(FOUND), "auroc_fp32": None, "auroc": None},
+    "limits": {"auroc_points": 0.5, "guard_band": 0.5},
+    "calibration": "percentile, 48 pictures, edgeirf",
+    "float_layers": {"noise.linear": 0.1234},
+    "int8_layers": 40,
+    "golden_tolerance": 0.0321,
+    "torch_onnx_relative_difference": 3e-06,
+    "images": 16,
+    "engines": [dataclasses.asdict(ENGINE)],
+}
+
+
+def schema1(report: Any) -> bytes:
+    raw = json.loads(FIRST_RELEASE)
+    raw["models"]["fp32"]["report"] = report
+    return json.dumps(raw).encode()
+
+
+def test_a_full_report_of_schema_1_is_read() -> None:
+    report = parse(schema1(FULL_REPORT_1)).models["fp32"].report
+    without_auroc = replace(FOUND, auroc_fp32=None, auroc=None)
+    assert report == GateReport(
+        torch_onnx_relative_difference=3e-06,
+        images=16,
+        labelled=without_auroc,
+        synthetic=FOUND,
+        limits=Limits(0.5, 0.5),
+        calibration="percentile, 48 pictures, edgeirf",
+        float_layers={"noise.linear": 0.1234},
+        int8_layers=40,
+        engines=(ENGINE,),
+        golden_tolerance=0.0321,
+    )
+
+
+@pytest.mark.parametrize("name", FULL_REPORT_1)
+@pytest.mark.parametrize("odd", ["a\x1b[2J", {"good": 1}, [[]], 7e300, None, True])
+def test_a_field_of_a_schema_1_report_that_does_not_fit_keeps_its_default(name: str, odd: Any) -> None:
+    report = parse(schema1({**FULL_REPORT_1, name: odd, "note": odd})).models["fp32"].report
+    rest = dataclasses.asdict(parse(schema1(FULL_REPORT_1)).models["fp32"].report)
+    found = dataclasses.asdict(report)
+    assert {k: v for k, v in found.items() if k != name} == {k: v for k, v in rest.items() if k != name}
+
+
+def test_a_bundle_of_schema_1_is_written_as_the_present_schema() -> None:
+    old = parse(schema1(FULL_REPORT_1))
+    assert parse(old.to_json()) == replace(old, schema=SCHEMA)
+    assert old.schema == 1
+
+
+@pytest.mark.parametrize("models", [None, [], {"fp32": 1}, {"fp32": {"report": []}}])
+def test_damaged_manifests_of_schema_1_are_refused(models: Any) -> None:
+    refused(json.dumps({**json.loads(FIRST_RELEASE), "models": models}).encode())
 
 
 def test_round_trip_of_every_option(manifest: Manifest) -> None:
@@ -76,7 +140,18 @@ def test_round_trip_of_every_option(manifest: Manifest) -> None:
         calibration=calibration,
         scoring=Scoring("norm", 0.0, 100, (1.0, 2.0, 3.0, 4.0)),
         refused="scores differ by 3 %",
-        report={"nested": [1, {"a": None}]},
+        report=GateReport(
+            1e-5,
+            7,
+            FOUND,
+            FOUND,
+            Limits(0.5, 0.1),
+            "max, 9 pictures",
+            {"head": 0.5},
+            40,
+            (ENGINE,),
+            golden_tolerance=0.2,
+        ),
     )
     full = replace(
         manifest,
@@ -158,6 +233,10 @@ WRONG = [
     (f"{FP32}/scoring/latent", [1, 1, 1], "manifest.models.fp32.scoring.latent has 3 values, not 4"),
     (f"{FP32}/refused", 1, "manifest.models.fp32.refused"),
     (f"{FP32}/report", None, "manifest.models.fp32.report"),
+    (f"{FP32}/report/golden_tolerance", 5, "golden_tolerance"),
+    (f"{FP32}/report/golden_tolerance", "much", "manifest.models.fp32.report.golden_tolerance"),
+    (f"{FP32}/report/synthetic", {"good": 1}, "manifest.models.fp32.report.synthetic lacks"),
+    (f"{FP32}/report/note", "a", "manifest.models.fp32.report has an unknown field 'note'"),
     ("members", None, "manifest.members"),
     ("members/model.fp32.onnx/size", "5", "manifest.members.model.fp32.onnx.size"),
     ("members/model.fp32.onnx/sha256", 5, "manifest.members.model.fp32.onnx.sha256"),

@@ -11,6 +11,7 @@ from edgeirf import bundle as bundles
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, UsageError
 from edgeirf.export import engines
+from edgeirf.gate_report import GateReport
 from edgeirf.manifest import parse
 from edgeirf.runtime.tensorrt import library
 from edgeirf.runtime.tensorrt.library import Library
@@ -49,7 +50,7 @@ def mixed(tiny_path: Path, tiny_onnx: bytes, tmp_path: Path) -> Bundle:
     fp32 = plain.manifest.models["fp32"]
     models = {
         "fp32": fp32,
-        "fp16": replace(fp32, file="model.fp16.onnx", precision="fp16", report={"auroc_drift": 0.1}),
+        "fp16": replace(fp32, file="model.fp16.onnx", precision="fp16", report=GateReport(golden_tolerance=0.1)),
         "int8-tensorrt": replace(fp32, file="model.fp16.onnx", precision="int8", family="tensorrt"),
         "int8": replace(fp32, file="other.onnx", precision="int8", family="onnxruntime"),
     }
@@ -79,12 +80,12 @@ def test_the_bundle_says_what_was_found(rtx: Library, mixed: Bundle) -> None:
     for target in ("SM86", "SM120"):
         manifest = engines.with_engines(manifest, engines.build_engines(mixed, rtx, (target,), "fp16"))
     report = parse(manifest.to_json()).models["fp16"].report
-    assert report["auroc_drift"] == 0.1
-    assert [entry["targets"] for entry in report["engines"]] == [["SM86"], ["SM120"]]
-    assert report["engines"][0]["counts"] == {"Half": 1}
-    assert report["engines"][0]["fell_back"] == []
-    assert "engines" not in manifest.models["fp32"].report
-    assert "engines" not in mixed.manifest.models["fp16"].report
+    assert report.golden_tolerance == 0.1
+    assert [entry.targets for entry in report.engines] == [("SM86",), ("SM120",)]
+    assert report.engines[0].counts == {"Half": 1}
+    assert report.engines[0].fell_back == ()
+    assert not manifest.models["fp32"].report.engines
+    assert not mixed.manifest.models["fp16"].report.engines
 
 
 def test_a_target_rtx_has_not(rtx: Library, mixed: Bundle) -> None:

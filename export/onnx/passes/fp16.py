@@ -31,6 +31,7 @@ def to_fp16(graph: bytes) -> bytes:
             node_block_list=density_nodes(onnx.load_from_string(graph)),
         )
     _drop_twins(model)
+    _drop_round_trips(model)
     OnnxModel.graph_topological_sort(model.graph)  # the converter appends its casts at the end
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
@@ -43,3 +44,28 @@ def _drop_twins(model: onnx.ModelProto) -> None:
         if node.op_type == "Cast" and node.output[0] in seen:
             model.graph.node.remove(node)
         seen.update(node.output)
+
+
+def _drop_round_trips(model: onnx.ModelProto) -> None:
+    """The converter takes a tensor from one blocked node to the next by way of FP16, where sums of squares overflow."""
+    source: dict[str, str] = {}  # FP16 tensor to the FP32 tensor it is cast from
+    back: dict[str, str] = {}  # FP32 tensor that is cast from FP16 to the FP32 tensor that it was before
+    for node in model.graph.node:
+        if node.op_type != "Cast":
+            continue
+        if node.attribute[0].i == onnx.TensorProto.FLOAT16:
+            source[node.output[0]] = node.input[0]
+    for node in model.graph.node:
+        if node.op_type == "Cast" and node.attribute[0].i == onnx.TensorProto.FLOAT and node.input[0] in source:
+            back[node.output[0]] = source[node.input[0]]
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = back.get(name, name)
+    while unread := _unread_casts(model):
+        for node in unread:
+            model.graph.node.remove(node)
+
+
+def _unread_casts(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    read = {name for node in model.graph.node for name in node.input} | {o.name for o in model.graph.output}
+    return [node for node in model.graph.node if node.op_type == "Cast" and node.output[0] not in read]

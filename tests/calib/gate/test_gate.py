@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeirf.calib.gate.gate import LIMITS, Comparison, Limits, Margins, compare, findings, rank_correlation, refusal
+from edgeirf.calib.gate.gate import LIMITS, Margins, compare, findings, rank_correlation, refusal
+from edgeirf.gate_report import Comparison, GateReport, Limits
 
 GOOD = np.linspace(-3, -0.2, 30)
 DEFECTIVE = np.linspace(-0.5, 9, 40)
@@ -53,7 +54,7 @@ def test_verdicts_inside_the_guard_band_may_change() -> None:
 def test_a_gain_is_no_loss() -> None:
     found = compared(GOOD - 1, DEFECTIVE)
     assert found.auroc_loss_points < 0
-    assert "higher" in findings({"synthetic": found.to_json()})
+    assert "higher" in findings(GateReport(synthetic=found))
 
 
 def test_the_first_set_that_fails_is_named() -> None:
@@ -80,6 +81,12 @@ def test_fp16_may_lose_less_than_int8() -> None:
     assert LIMITS["fp16"].guard_band < LIMITS["int8"].guard_band
 
 
-@pytest.mark.parametrize("report", [{}, {"images": 3}, {"synthetic": "odd"}])
-def test_reports_without_a_gate(report: dict) -> None:
+@pytest.mark.parametrize("report", [GateReport(), GateReport(images=3)])
+def test_reports_without_a_gate(report: GateReport) -> None:
     assert findings(report) == ""
+
+
+def test_layers_in_float_are_counted_or_named() -> None:
+    report = GateReport(float_layers={"head": 0.5, "stem": 0.1}, int8_layers=8)
+    assert findings(report) == "2 of 10 layers in float"
+    assert findings(report, with_layers=True) == "2 of 10 layers in float (head, stem)"

@@ -36,7 +36,7 @@ def test_a_real_build_is_told_and_kept(own_bundle: Path, capsys: pytest.CaptureF
     build_and_tell(own_bundle, "tensorrt-rtx", "sm86,sm89")
     assert "fp32 for SM86, SM89: 1 of 1 in Float" in capsys.readouterr().out
     after = Bundle.read(own_bundle)
-    assert after.manifest.models["fp32"].report["engines"][0]["targets"] == ["SM86", "SM89"]
+    assert after.manifest.models["fp32"].report.engines[0].targets == ("SM86", "SM89")
     assert after.member("model.fp32.onnx") == before.member("model.fp32.onnx")
 
 

@@ -11,6 +11,7 @@ import pytest
 from edgeirf.bundle import Bundle, write
 from edgeirf.cli.info import megabytes, threshold
 from edgeirf.conformal import Calibration
+from edgeirf.gate_report import GateReport
 from edgeirf.manifest import Method
 from edgeirf.settings import Preprocess, Scoring
 
@@ -83,7 +84,7 @@ def test_precisions_with_their_gates(edgeirf_command: Callable[..., Any], tiny_p
         family="tensorrt",
         refused="image AUROC falls by 0.02",
         scoring=Scoring(sigma=2.0, top_k=50),
-        report={"largest_relative_difference": 0.0123456, "note": "a\x1b[31mb"},
+        report=GateReport(torch_onnx_relative_difference=0.0123456, calibration="max, 48 pictures"),
     )
     path = rewritten(tiny_path, tmp_path / "x.irf", models={"fp32": model, "int8-tensorrt": int8})
     out = edgeirf_command("info", path).out
@@ -93,6 +94,7 @@ def test_precisions_with_their_gates(edgeirf_command: Callable[..., Any], tiny_p
     found = json.loads(edgeirf_command("info", path, "--json").out)
     assert found["models"]["int8-tensorrt"]["refused"] == "image AUROC falls by 0.02"
     assert found["models"]["int8-tensorrt"]["scoring"]["top_k"] == 50
+    assert found["models"]["int8-tensorrt"]["report"]["golden_tolerance"] == 0.01
 
 
 def test_json_has_thresholds_instead_of_scores(edgeirf_command: Callable[..., Any], tiny_path: Path) -> None:

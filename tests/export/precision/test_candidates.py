@@ -69,10 +69,10 @@ def test_every_precision_has_its_graph_calibration_and_report(precisions: Bundle
         onnx.checker.check_model(onnx.load_from_string(precisions.member(model.file)))
         if key != "fp32":
             assert model.calibration != models["fp32"].calibration
-            assert model.report["synthetic"]["defective"] == 60
-            assert 0.01 <= model.report["golden_tolerance"] < 0.9
+            assert model.report.synthetic.defective == 60
+            assert 0.01 <= model.report.golden_tolerance < 0.9
     assert models["fp16"].refused is None
-    assert {"noise.linear", "noise.project_out"} <= set(models["int8"].report["float_layers"])
+    assert {"noise.linear", "noise.project_out"} <= set(models["int8"].report.float_layers)
 
 
 @pytest.mark.parametrize("precision", ALL)
@@ -117,8 +117,8 @@ def test_labelled_images_are_part_of_the_proof(tmp_path: Path, unified_run: Run)
         write_all(tmp_path / "labelled" / product / "inverted", [255 - picture for picture in pictures])
     options = Options(precisions=("fp16",), validation_folder=tmp_path / "labelled")
     (made,) = export(unified_run, tmp_path / "m.irf", options).reduced
-    assert made.model.report["labelled"]["good"] == 12
-    assert made.model.report["labelled"]["defective"] == 12
+    assert made.model.report.labelled.good == 12
+    assert made.model.report.labelled.defective == 12
     (tmp_path / "labelled" / "red" / "good").rename(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match="needs good parts"):
         export(unified_run, tmp_path / "m.irf", options)
