@@ -107,7 +107,7 @@ def test_golden_bytes_of_the_format(written: Path, manifest: Manifest) -> None:
     assert data.startswith(first + second + b"PK\x01\x02")
     assert data[:-64].endswith(b"edgeirf-sha256:")
     assert data[-64:] == hashlib.sha256(data[:-64]).hexdigest().encode()
-    assert json.loads(text)["schema"] == SCHEMA == 1
+    assert json.loads(text)["schema"] == SCHEMA == 2
 
 
 def test_equal_contents_give_equal_bytes(written: Path, manifest: Manifest, tmp_path: Path) -> None:
