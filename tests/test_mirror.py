@@ -23,10 +23,15 @@ PAGE = "calib/reports/test_evaluation_page.py"  # parts of one page
 TRAIN = "trainers/test_train.py"
 FUSION = "export/test_model_fusion.py"
 INT8 = "export/precision/quantisers/test_own.py"
+GRAPHS = "edgeirf/onnx_check/test_check.py"  # whole graphs: a part alone refuses nothing
 CANDIDATES = "export/precision/test_candidates.py"
 
 TESTED_ELSEWHERE = {
     "edgeirf/errors.py": "edgeirf/cli/test_run.py",  # classes without code: their exit codes
+    "edgeirf/needs.py": "edgeirf/test_entry.py",
+    "edgeirf/onnx_check/graph.py": GRAPHS,
+    "edgeirf/onnx_check/shapes.py": GRAPHS,
+    "edgeirf/onnx_check/wire.py": GRAPHS,
     "runtime/bench/flops.py": NUMBERS,
     "runtime/bench/frames.py": MEASURE,
     "runtime/bench/plot.py": MEASURE,
@@ -55,7 +60,6 @@ TESTED_ELSEWHERE = {
     "runtime/executors/gpu/resources.py": EXECUTOR,
     "runtime/executors/gpu/slot.py": EXECUTOR,
     "runtime/imaging/image_header.py": "runtime/imaging/test_images.py",  # damaged files, read as a user reads them
-    "runtime/imaging/memory.py": "runtime/imaging/test_images.py",
     "runtime/imaging/resize.py": "runtime/imaging/test_preprocess.py",
     "runtime/kernels/layout.py": "gpu/kernels/test_layout.py",  # against the compiler's own layout
     "runtime/line/stats.py": "runtime/line/test_status.py",
@@ -94,7 +98,6 @@ TESTED_ELSEWHERE = {
     "trainers/noise_net.py": "trainers/test_diffusion.py",
     "trainers/prepare.py": TRAIN,
     "trainers/pretrained.py": "trainers/test_backbone.py",
-    "trainers/run.py": TRAIN,
     "trainers/weights/convert.py": "trainers/test_backbone.py",  # ran once; the result is what is tested
     "export/methods/fit.py": "export/methods/test_density.py",
     "export/methods/graph.py": FUSION,

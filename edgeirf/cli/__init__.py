@@ -45,6 +45,9 @@ def main() -> None:
     # OpenCV and FFmpeg say in many lines what edgeirf says in one. Read when OpenCV is imported.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    for name in ("stdout", "stderr"):  # a launcher may give none
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         never_fail(stream)
     try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 import typer
 from rich.console import Console, RenderableType
@@ -24,6 +26,15 @@ def echo(line: str, *, err: bool = False) -> None:
     typer.echo(printable(line), err=err)
 
 
+def show_line(line: str, stream: TextIO) -> None:
+    """Prints a line beside the verdicts. When nobody reads the stream any more, it is closed and the work goes on."""
+    try:
+        print(printable(line), file=stream, flush=True)
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def print_page(*parts: RenderableType) -> None:
     """Prints tables and text to stdout: as wide as the terminal, 80 columns elsewhere, and no spaces at the ends."""
     page = Console(highlight=False, markup=False, emoji=False)
@@ -38,7 +49,8 @@ def print_page(*parts: RenderableType) -> None:
 
 def say(line: str, style: str | None = None) -> None:
     """Remarks to stderr, as one line."""
-    console.print(printable(line), style=style, soft_wrap=True)
+    with suppress(OSError, ValueError):  # a remark is decoration: nobody may be there to read it
+        console.print(printable(line), style=style, soft_wrap=True)
 
 
 def progress_bar(*extra: TextColumn) -> Progress:

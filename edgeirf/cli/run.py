@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from edgeirf.cli.console import engine_progress, stop_on_signal
+from edgeirf.cli.console import engine_progress, say, show_line, stop_on_signal
 from edgeirf.errors import EdgeirfError, UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def main(
     device: str = typer.Option("auto", help="auto, cpu, openvino, cuda, tensorrt."),
     threads: int = typer.Option(None, min=1, max=256, help="CPU threads; default: all cores, at most 8."),
     keep_warm: bool = typer.Option(False, "--keep-warm", help="Keep the GPU's clocks up between parts; costs energy."),
-    jsonl: str = typer.Option(None, "--jsonl", metavar="FILE", help="Write one JSON object per frame; - is stdout."),
+    jsonl: str = typer.Option(None, "--jsonl", metavar="FILE", help="Add one JSON object per frame; - is stdout."),
     save_rejects: str = typer.Option(None, metavar="DIR", help="Save the frame and the heat map of each reject."),
     save_all: str = typer.Option(None, metavar="DIR", help="Save the frame and the heat map of every part."),
     show: bool = typer.Option(False, "--show", help="Show frames and heat maps in a window; q ends."),
@@ -74,7 +74,7 @@ def main(
     with detector, ExitStack() as stack:
         asked = false_reject_rate if threshold is None else detector.false_reject_rate
         for line in introduction(detector, path, asked):
-            typer.echo(line, file=out)
+            show_line(line, out)
         source = open_source(camera, timeout, raw)
         stack.callback(source.close)
         if source.size is not None:
@@ -83,7 +83,7 @@ def main(
         sinks = make_sinks(source, detector, stats, out, jsonl, save_rejects, show, save_all)
         with stop_on_signal(source.stop):
             problem = run_pipeline(source, detector, sinks, stats, max_frames)
-        typer.echo(stats.line(source.dropped, stats.mean_rate), file=out)
+        show_line(stats.line(source.dropped, stats.mean_rate), out)
     finish(stats, problem, fail_on_reject)
 
 
@@ -140,7 +140,10 @@ def make_sinks(
     if show:
         sinks.append(Window(source))
     if jsonl is not None:
-        sinks.append(JsonLines(jsonl))
+        lines = JsonLines(jsonl)
+        if lines.held:
+            say(f"{jsonl}: verdicts are added to the {lines.held} bytes that it holds")
+        sinks.append(lines)
     if rejects is not None:
         sinks.append(RejectSaver(rejects))
     if everything is not None:

@@ -270,22 +270,22 @@ def _load_onnxruntime(
     from edgeirf.runtime.executors import golden
     from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 
-    place = "CUDA" if device == "cuda" else "the CPU"
-    for (key, model), (spare, _) in zip(graphs, [*graphs[1:], ("", None)], strict=True):
+    place, reason = "CUDA" if device == "cuda" else "the CPU", ""
+    for index, (key, model) in enumerate(graphs):
         network = OnnxRuntimeNetwork(bundle.member(model.file), threads=threads, provider=_PROVIDER[device])
         try:
             golden.check(bundle, model, network)
-        except BaseException as error:
+        except BackendError as error:
             network.close()
             reason = f"{key} on {place}: {error}"
-            if not isinstance(error, BackendError):
-                raise
-            if not spare:
-                raise BackendError(reason) from None
-            log.warning("%s; falling back to %s", reason, spare)
+            if index + 1 < len(graphs):
+                log.warning("%s; falling back to %s", reason, graphs[index + 1][0])
+        except BaseException:
+            network.close()
+            raise
         else:
             return key, model, network
-    raise AssertionError("candidates() gives at least one")
+    raise BackendError(reason)
 
 
 def _open_tensorrt(

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from itertools import islice
 from typing import Protocol
+
+import cv2
 
 from edgeirf.errors import EdgeirfError, FrameError, SourceError
 from edgeirf.runtime.inspection import Inspection
 from edgeirf.runtime.line.stats import Stats
 from edgeirf.runtime.sinks import Need, Record, Sink
 from edgeirf.runtime.sources.frame import Frame, Source
+
+log = logging.getLogger("edgeirf")
+
+NO_MEMORY = "there is not enough memory to inspect this frame: use smaller frames or close other programs"
 
 
 class Inspector(Protocol):
@@ -69,12 +76,13 @@ def run_pipeline(
         What ended the run early (a camera that is gone, a full disk, a device that failed), None when nothing did.
     """
     problem: EdgeirfError | None = None
+    outlet = _Outlet(sinks, stats)
     try:
         with ExitStack() as stack:
             for sink in sinks:
-                stack.callback(sink.close)
+                stack.callback(outlet.close, sink)
             stack.callback(source.close)  # first, so that a camera drops nothing while the sinks finish
-            problem = _run(source, detector, _Outlet(sinks, stats), max_frames)
+            problem = _run(source, detector, outlet, max_frames)
     except EdgeirfError as error:  # a sink could not finish
         problem = problem or error
     return problem
@@ -97,6 +105,8 @@ def _run(source: Source, detector: Inspector, outlet: _Outlet, max_frames: int |
         for rejected in detector.give_up(str(error)):
             with suppress(EdgeirfError):  # the first problem is the one to report
                 outlet.write(rejected)
+        if outlet.lost:
+            problem = EdgeirfError(f"{problem}; records not written: {outlet.lost}")
     return problem
 
 
@@ -108,14 +118,27 @@ def _take(detector: Inspector, frame: Frame) -> None:
         detector.refuse(frame, str(error))
         if not isinstance(error, FrameError):
             raise
+    except MemoryError:
+        detector.refuse(frame, NO_MEMORY)
+    except cv2.error as error:
+        if error.code != cv2.Error.STS_NO_MEM:
+            raise
+        detector.refuse(frame, NO_MEMORY)
 
 
 class _Outlet:
-    """Hands records to sinks; a sink that fails gets no more, and the others get all."""
+    """Hands records to sinks; a sink that fails gets no more, and the others get all.
+
+    Attributes:
+        lost: records that a sink wanted and did not take, because it had failed.
+    """
 
     def __init__(self, sinks: Sequence[Sink], stats: Stats) -> None:
         self._sinks = list(sinks)
         self._stats = stats
+        self._failed: list[Sink] = []
+        self._silent: list[Sink] = []
+        self.lost = 0
 
     def write(self, inspection: Inspection) -> None:
         """Hands on one inspection.
@@ -124,6 +147,7 @@ class _Outlet:
             EdgeirfError: a sink failed, or a picture for a sink could not be computed; every sink has the verdict.
         """
         self._stats.add(inspection.verdict)
+        self.lost += sum(sink.wants(inspection.verdict) for sink in self._failed)
         takers = [sink for sink in self._sinks if sink.wants(inspection.verdict)]
         needs: set[Need] = {need for sink in takers for need in sink.needs}
         problem: EdgeirfError | None = None
@@ -131,14 +155,39 @@ class _Outlet:
             record = make_record(inspection, needs)
         except EdgeirfError as error:  # the device was lost after the verdict
             problem, record = error, make_record(inspection, needs & {"frame"})
+        except (MemoryError, cv2.error) as error:
+            log.warning("frame %s: its heat map is left out: %s", inspection.frame_id, error or "not enough memory")
+            record = make_record(inspection, needs & {"frame"})
         for sink in takers:
             try:
                 sink.write(record)
-            except EdgeirfError as error:
+            except Exception as error:
+                if not sink.decoration and not isinstance(error, EdgeirfError):
+                    raise
                 self._sinks.remove(sink)
-                problem = problem or error
+                if sink.decoration:
+                    self._without(sink, error)
+                else:
+                    self._failed.append(sink)
+                    self.lost += 1
+                    problem = problem or error
         if problem is not None:
             raise problem
+
+    def close(self, sink: Sink) -> None:
+        """Closes a sink; raises what it raises, but for a decoration."""
+        try:
+            sink.close()
+        except Exception as error:
+            if not sink.decoration:
+                raise
+            self._without(sink, error)
+
+    def _without(self, sink: Sink, error: Exception) -> None:
+        """Says once that a decoration failed."""
+        if sink not in self._silent:
+            self._silent.append(sink)
+            log.warning("%s failed and is left out (%s): the inspection goes on", type(sink).__name__, error)
 
 
 def make_record(inspection: Inspection, needs: set[Need]) -> Record:

@@ -26,6 +26,8 @@ class LiveStatus(Sink):
         source: for its total and its dropped frames.
     """
 
+    decoration = True
+
     def __init__(self, stream: TextIO, stats: Stats, source: Source) -> None:
         self._stream = stream
         self._stats = stats

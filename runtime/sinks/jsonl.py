@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from edgeirf.errors import EdgeirfError
@@ -13,11 +17,17 @@ from edgeirf.runtime.sinks.sink import Record, Sink
 class JsonLines(Sink):
     """Writes one JSON object a line and flushes it before the next frame, so that no crash loses a verdict.
 
+    The file is locked while it is open: lines of two runs are never mixed. A line that cannot be written whole, on a
+    full disk, is taken back.
+
     Args:
-        path: the file; an existing file is replaced; ``-`` is standard output.
+        path: the file; lines are added to what it holds; ``-`` is standard output.
+
+    Attributes:
+        held: bytes that the file held before.
 
     Raises:
-        EdgeirfError: the file cannot be opened.
+        EdgeirfError: the file cannot be opened, or another run writes to it.
     """
 
     def __init__(self, path: str) -> None:
@@ -25,19 +35,25 @@ class JsonLines(Sink):
         try:
             if path != "-":
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._file = sys.stdout.buffer if path == "-" else open(path, "wb")  # noqa: SIM115
+            self._file = sys.stdout.buffer if path == "-" else open(path, "ab", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise self._cannot(error) from None
+        self.held, self._regular = 0, path != "-" and stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+        if self._regular:
+            self._take_over(path)
 
     def write(self, record: Record) -> None:
         """Writes and flushes one line."""
         line = json.dumps(record.verdict.to_json(), allow_nan=False) + "\n"
+        end = os.fstat(self._file.fileno()).st_size if self._regular else 0
         try:
-            self._file.write(line.encode())
-            self._file.flush()
+            self._write(line.encode())
         except BrokenPipeError:
             raise
         except OSError as error:
+            if self._regular:
+                with suppress(OSError):
+                    os.ftruncate(self._file.fileno(), end)
             raise self._cannot(error) from None
 
     def close(self) -> None:
@@ -45,5 +61,36 @@ class JsonLines(Sink):
         if self._file is not sys.stdout.buffer:
             self._file.close()
 
+    def _take_over(self, path: str) -> None:
+        """Locks the file, and ends a half line that a killed run left."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise EdgeirfError(f"another run writes to {path}: name another file, or end that run") from None
+        except OSError:  # a file system without locks: the record matters more than the lock
+            pass
+        self.held = os.fstat(self._file.fileno()).st_size
+        if self.held and _last_byte(path, self.held) != b"\n":
+            try:
+                self._write(b"\n")
+            except OSError as error:
+                raise self._cannot(error) from None
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self._file.flush()
+
     def _cannot(self, error: OSError) -> EdgeirfError:
         return EdgeirfError(f"cannot write {self._name}: {error.strerror or error}")
+
+
+def _last_byte(path: str, size: int) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            file.seek(size - 1)
+            return file.read(1)
+    except OSError:  # a file that may be written and not be read
+        return b"\n"

@@ -87,13 +87,21 @@ class RejectSaver(Sink):
         frame, verdict = record.frame, record.verdict
         if frame is None or frame.image is None:
             return
-        name, image = file_name(frame), frame.image
+        name, image = self._free(file_name(frame)), frame.image
         if frame.pixel_format is not None and verdict.status == "ok":  # else the bytes may not be in that format
             image = to_bgr(image, frame.pixel_format)
         _write_picture(self._folder / f"{name}.png", image, cv2.IMWRITE_PNG_COMPRESSION, 1)
         if record.map is not None:
             heat = overlay(image, record.map, verdict.pixel_threshold or 0.0, verdict.regions)
             _write_picture(self._folder / f"{name}_overlay.jpg", heat, cv2.IMWRITE_JPEG_QUALITY, 92)
+
+    def _free(self, name: str) -> str:
+        """``name``, with a number where an earlier run left pictures of that name: no evidence is overwritten."""
+        free, number = name, 1
+        while any((self._folder / f"{free}{end}").exists() for end in (".png", "_overlay.jpg")):
+            number += 1
+            free = f"{name}_{number}"
+        return free
 
 
 def file_name(frame: Frame) -> str:

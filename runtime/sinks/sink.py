@@ -42,6 +42,9 @@ class Record:
 class Sink(ABC):
     """Takes the verdicts of a run, in order. Slow work belongs on a thread of the sink.
 
+    The rule of decoration: whatever is not the verdict or its record may fail in any way, and the inspection goes on.
+    A decoration that fails is reported once and gets nothing more; a record that fails ends the run.
+
     >>> class Count(Sink):
     ...     rejects = 0
     ...
@@ -53,9 +56,11 @@ class Sink(ABC):
     1
 
     Attributes:
+        decoration: the sink shows and keeps nothing: a status line, a window.
         needs: what each record must hold besides the verdict. The pipeline makes it before :meth:`write`.
     """
 
+    decoration: ClassVar[bool] = False
     needs: ClassVar[AbstractSet[Need]] = frozenset()
 
     def wants(self, verdict: Verdict) -> bool:

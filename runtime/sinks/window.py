@@ -31,6 +31,7 @@ class Window(Sink):
     Call :func:`check_display` first: without a display, Qt aborts the process.
     """
 
+    decoration = True
     needs = frozenset({"frame", "overlay"})
 
     def __init__(self, source: Source) -> None:

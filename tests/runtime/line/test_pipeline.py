@@ -249,7 +249,7 @@ def test_a_sink_that_fails_costs_the_others_nothing() -> None:
     source, stats = FakeSource(*frames(6), waiting=True), Stats()
     first, broken, last = Collector(), Collector(broken_at=2), Collector()
     problem = run_pipeline(source, FakeDetector(depth=2), [first, broken, last], stats)
-    assert str(problem) == "the disk is full"
+    assert str(problem) == "the disk is full; records not written: 2"
     assert len(broken.verdicts) == 2
     for sink in (first, last):
         assert [(v.frame_id, v.error) for v in sink.verdicts] == [
@@ -316,3 +316,63 @@ def test_the_line_says_what_there_is_to_say() -> None:
     assert stats.line(0, 2.0, 40) == "1/40 frames · 2.0/s · 1 rejected · p50 10.0 ms, p99 10.0 ms"
     stats.add(FakeDetector().failed("no", Frame(None, 0, "fake")).verdict)
     assert stats.line(3, 2.0) == "2 frames · 2.0/s · 2 rejected · 1 failed · 3 dropped · p50 10.0 ms, p99 10.0 ms"
+
+
+class Fails(Sink):
+    """A sink whose calls raise what they are given."""
+
+    def __init__(self, error: Exception, *, on_close: bool = False) -> None:
+        self.error, self.on_close = error, on_close
+        self.writes = 0
+
+    def write(self, record: Record) -> None:
+        self.writes += 1
+        if not self.on_close:
+            raise self.error
+
+    def close(self) -> None:
+        if self.decoration or self.on_close:
+            raise self.error
+
+
+class FailingDecoration(Fails):
+    decoration = True
+
+
+class Kept(Sink):
+    def __init__(self) -> None:
+        self.numbers: list[object] = []
+
+    def write(self, record: Record) -> None:
+        self.numbers.append(record.verdict.frame_id)
+
+
+FAILURES = [BrokenPipeError(32, "Broken pipe"), OSError(28, "No space left"), ValueError("I/O on closed file")]
+
+
+@pytest.mark.parametrize("on_close", [False, True])
+@pytest.mark.parametrize("error", [*FAILURES, EdgeirfError("no window"), RuntimeError("Qt"), MemoryError()])
+def test_a_decoration_that_fails_is_said_once_and_ends_nothing(
+    error: Exception, on_close: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing, kept, stats = FailingDecoration(error, on_close=on_close), Kept(), Stats()
+    source = FakeSource(*(Frame(IMAGE, number, "s") for number in range(5)))
+    assert run_pipeline(source, FakeDetector(), [failing, kept], stats) is None
+    assert kept.numbers == [0, 1, 2, 3, 4]
+    assert stats.frames == 5
+    assert failing.writes == (5 if on_close else 1)
+    assert sum("failed and is left out" in line for line in caplog.messages) == 1
+
+
+def test_a_record_that_fails_ends_the_run_and_the_lost_ones_are_counted() -> None:
+    source = FakeSource(*(Frame(IMAGE, number, "s") for number in range(5)))
+    problem = run_pipeline(source, FakeDetector(), [Fails(EdgeirfError("disk is full"))], Stats())
+    assert str(problem) == "disk is full; records not written: 1"
+
+
+def test_a_frame_without_memory_is_refused_and_the_folder_goes_on() -> None:
+    kept, stats = Kept(), Stats()
+    source = FakeSource(*(Frame(IMAGE, number, "s") for number in range(4)))
+    assert run_pipeline(source, FakeDetector({1: MemoryError()}), [kept], stats) is None
+    assert kept.numbers == [0, 1, 2, 3]
+    assert stats.errors == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -153,3 +154,52 @@ def test_the_window_shows_every_frame_with_its_verdict(image: np.ndarray, said: 
     red, green = (bool((shown[2, 2] == colour).all()) for colour in (window._REJECT, window._PASS))
     assert (red, green) == (said.reject, not said.reject)
     assert cv2.countNonZero(shown[:36, :, 0]) > 0
+
+
+def test_verdicts_are_added_and_a_half_line_of_a_killed_run_is_ended(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(b'{"frame_id": 7}\n{"fra')
+    sink = JsonLines(str(path))
+    assert sink.held == 21
+    sink.write(record(Frame(IMAGE, 0, "s"), verdict(0)))
+    sink.close()
+    first, half, added = path.read_text().splitlines()
+    assert (first, half) == ('{"frame_id": 7}', '{"fra')
+    assert json.loads(added)["frame_id"] == 0
+
+
+def test_two_runs_never_write_to_one_file(tmp_path: Path) -> None:
+    path = str(tmp_path / "out.jsonl")
+    sink = JsonLines(path)
+    with pytest.raises(EdgeirfError, match="another run writes to"):
+        JsonLines(path)
+    sink.close()
+    JsonLines(path).close()
+
+
+def test_a_line_that_does_not_fit_on_the_disk_is_taken_back(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "out.jsonl"
+    sink = JsonLines(str(path))
+    sink.write(record(Frame(IMAGE, 0, "s"), verdict(0)))
+    size, limits = path.stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, limits[1]))
+        with pytest.raises(EdgeirfError, match="cannot write"):
+            sink.write(record(Frame(IMAGE, 1, "s"), verdict(1)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+    assert path.stat().st_size == size
+    sink.close()
+
+
+def test_pictures_of_an_earlier_run_are_never_overwritten(tmp_path: Path) -> None:
+    for shade in (10, 20, 30):
+        sink = RejectSaver(str(tmp_path))
+        sink.write(record(Frame(np.full((40, 50, 3), shade, np.uint8), 3, "part.png"), verdict(3)))
+        sink.close()
+    saved = sorted(tmp_path.glob("*.png"), key=lambda path: len(path.name))
+    assert sorted(int(cv2.imread(str(path))[0, 0, 0]) for path in saved) == [10, 20, 30]
+    assert len(list(tmp_path.glob("*_overlay.jpg"))) == 3
