@@ -73,6 +73,7 @@ class Options:
         calibration_folder: good parts for the INT8 ranges; None takes the held-out ones.
         validation_folder: labelled images that the precisions must also pass on.
         keep_refused: keep precisions that fail their gate in the bundle, marked.
+        keep_odd: let held-out pictures that do not look like the others set the threshold, too.
     """
 
     method: Literal["irf", "invad"] = "irf"
@@ -88,6 +89,7 @@ class Options:
     calibration_folder: Path | None = None
     validation_folder: Path | None = None
     keep_refused: bool = False
+    keep_odd: bool = False
 
     def __post_init__(self) -> None:
         check_rate(self.false_reject_rate)
@@ -180,7 +182,9 @@ def export(
             " no bundle was written; report this with the versions that `edgeirf doctor` prints"
         )
     report = GateReport(torch_onnx_relative_difference=parity, images=len(checked))
-    calibration = calibrations(pictures, fitted)
+    examined = examine_held_out(run, fitted.scores, options.false_reject_rate)
+    odd = {product: 0 if options.keep_odd else len(found.odd) for product, found in examined.items()}
+    calibration = calibrations(pictures, fitted, odd)
     model = Model("model.fp32.onnx", "fp32", "any", calibration, scoring, report=report)
     golden_member = golden(executor, everything)
     reference = Fp32(
@@ -194,6 +198,7 @@ def export(
         fields=fields,
         fitted=fitted,
         golden=golden_member,
+        odd=odd,
     )
     reduced = _reduce(reference, pictures, options, progress)
     shipped = [made for made in reduced if made.model.refused is None or options.keep_refused]
@@ -221,7 +226,6 @@ def export(
         **{made.model.file: made.graph for made in shipped},
     }
     bundle.write(path, manifest, members)
-    examined = examine_held_out(run, fitted.scores, options.false_reject_rate)
     return Exported(manifest, parity, len(checked), tuple(reduced), examined)
 
 

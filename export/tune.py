@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -84,8 +84,10 @@ class _Parts:
     held_out: dict[str, list[Field]]
     varied: dict[str, list[Field]]
 
-    def calibrations(self, scoring: Scoring, settings: Preprocess) -> dict[str, Calibration]:
-        """As at export: a part counts with the larger one of its two pictures."""
+    def calibrations(
+        self, scoring: Scoring, settings: Preprocess, before: Mapping[str, Calibration]
+    ) -> dict[str, Calibration]:
+        """As at export: a part counts with the larger one of its two pictures, and odd ones set no threshold."""
         found = {}
         for product, clean in self.held_out.items():
             pairs = [
@@ -94,7 +96,8 @@ class _Parts:
             ]
             scores = sorted(max(c[0], v[0]) for c, v in pairs)
             peaks = sorted(max(c[1], v[1]) for c, v in pairs)
-            found[product] = Calibration(tuple(scores), tuple(peaks))
+            odd = before[product].odd if product in before else 0
+            found[product] = Calibration(tuple(scores), tuple(peaks), odd)
         return found
 
 
@@ -150,12 +153,12 @@ def tune(
     labelled = read_labelled(folder, run, settings)
     progress("fields of the labelled and the held-out parts")
     parts = _fields(_network(bundle, model), labelled, run, settings)
-    _check_run(bundle, run, parts.calibrations(model.scoring, settings), product)
+    _check_run(bundle, run, parts.calibrations(model.scoring, settings, model.calibration), product)
     progress("choosing")
     size = settings.size[0] * settings.tiles[0] * settings.size[1] * settings.tiles[1]
     scorings = candidates(model.scoring, size)
     good, defective = (_table(fields, scorings, settings) for fields in (parts.good, parts.defective))
-    calibrations = [parts.calibrations(scoring, settings)[product] for scoring in scorings]
+    calibrations = [parts.calibrations(scoring, settings, model.calibration)[product] for scoring in scorings]
     thresholds = [each.score_threshold(manifest.false_reject_rate) for each in calibrations]
     at = choose(good, defective)
     tuned = Tuned(
@@ -202,7 +205,7 @@ def _write(
         progress(f"thresholds of {key}")
         network = _network(bundle, model)
         parts = _fields(network, labelled, run, settings)
-        calibration = parts.calibrations(scoring, settings)
+        calibration = parts.calibrations(scoring, settings, model.calibration)
         threshold = calibration[product].score_threshold(manifest.false_reject_rate)
         margins = Margins(
             *((_table(fields, [scoring], settings)[0] - threshold) / spread for fields in (parts.good, parts.defective))
@@ -226,7 +229,7 @@ def _proved(model: Model, reference: Margins, margins: Margins, golden_error: fl
     limits = LIMITS[model.precision]
     found = compare(reference, margins, limits)
     tolerance = round(min(0.9, 0.01 + 2 * golden_error), 4)
-    report = {**model.report, "labelled": found.to_json(), "golden_tolerance": tolerance}
+    report = replace(model.report, labelled=found if found.is_finite else None, golden_tolerance=tolerance)
     return replace(model, report=report, refused=model.refused or refusal({"labelled": found}, limits))
 
 

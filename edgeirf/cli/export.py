@@ -46,6 +46,7 @@ def main(
     odd_page: Path = typer.Option(
         None, metavar="FILE.html", help="Page of odd held-out pictures; default: beside the bundle where one is named."
     ),
+    keep_odd: bool = typer.Option(False, "--keep-odd", help="Let odd held-out pictures set the threshold, too."),
     force: bool = typer.Option(False, "--force", "-f", help="Overwrite an existing bundle."),
 ) -> None:
     """Write one portable bundle of a trained run."""
@@ -80,6 +81,7 @@ def main(
         calibration_folder=calib,
         validation_folder=validate,
         keep_refused=keep_refused,
+        keep_odd=keep_odd,
     )
     result = export(run, path, options, progress=lambda stage: say(f"{stage} ..."))
     echo(f"torch and ONNX Runtime agree to {result.parity:.1e} of a score on {result.images} held-out pictures")
@@ -135,7 +137,9 @@ def threshold_lines(manifest: Manifest) -> list[str]:
             f"{product}: threshold {calibration.score_threshold(asked):.4g} from {count} held-out pictures, "
             f"at most {100 * rate:.2g} % false rejects"
         )
-        if rate > asked:
+        if calibration.odd:
+            line += f" ({calibration.odd} held-out pictures do not look like the others and set no threshold)"
+        elif rate > asked:
             line += f" ({100 * asked:g} % needs {round(1 / asked) - 1} held out, {5 * (round(1 / asked) - 1)} in all)"
         lines.append(line)
     return lines

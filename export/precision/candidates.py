@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -62,6 +62,7 @@ class Fp32:
         fields: raw fields of the held-out parts.
         fitted: the density, and fair scores of the held-out parts, product by product.
         golden: images and scores of the bundle's golden member.
+        odd: product to the number of held-out parts that set no threshold.
     """
 
     graph: bytes
@@ -74,6 +75,7 @@ class Fp32:
     fields: HeldOutFields
     fitted: Fitted
     golden: Mapping[str, NDArray[Any]]
+    odd: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,7 @@ class Prover:
             return {name: np.array([executor.score_pixels(p).score for p in group]) for name, group in pictures.items()}
 
         evidence = self.evidence
-        calibration = calibrations(evidence.held_out, fitted)
+        calibration = calibrations(evidence.held_out, fitted, self.fp32.odd)
         return _Scores(
             _by_product(evidence.held_out, fitted.scores),
             scores(evidence.synthetic),
@@ -261,11 +263,13 @@ class Prover:
         return Made(key, model, candidate.graph)
 
 
-def calibrations(held_out: Pictures, fitted: Fitted) -> dict[str, Calibration]:
-    """Product to the fair scores of its held-out parts."""
+def calibrations(held_out: Pictures, fitted: Fitted, odd: Mapping[str, int]) -> dict[str, Calibration]:
+    """Product to the fair scores of its held-out parts, of which ``odd`` set no threshold."""
     peaks = _by_product(held_out, fitted.peaks)
     return {
-        product: Calibration(tuple(sorted(map(float, scores))), tuple(sorted(map(float, peaks[product]))))
+        product: Calibration(
+            tuple(sorted(map(float, scores))), tuple(sorted(map(float, peaks[product]))), odd.get(product, 0)
+        )
         for product, scores in _by_product(held_out, fitted.scores).items()
     }
 

@@ -50,7 +50,5 @@ def test_what_is_learned_from_noise_does_not_show_in_the_honest_figure() -> None
 def test_escapes_and_false_rejects_of_nested_splits_count_every_part_once() -> None:
     good, defective = scores([4.0, 4.0], 10)
     found = nested(good, defective, [2.0, 2.0])
-    assert found == pytest.approx(worth(good[0], defective[0], 2.0)) or found.escapes == pytest.approx(
-        float((defective[0] <= 2).sum())
-    )
+    assert found.escapes == float((defective[0] <= 2).sum())
     assert found.false_rejects == float((good[0] > 2).sum())

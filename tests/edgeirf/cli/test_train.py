@@ -62,12 +62,15 @@ def test_a_run_is_trained_and_exported(edgeirf_command: Callable[..., Any], part
         (["train", "--resume", "PLACE", "--exclude", "absent.txt"], "--exclude is for a new run"),
         (["export", "PLACE", "--odd-page", "odd.pdf"], "call it odd.html"),
         (["export", "PLACE", "--odd-page", "PLACE"], "is a folder: name a file"),
+        (["tune", "BUNDLE", "PLACE", "--run", "PLACE"], "is not a training run"),
+        (["tune", "BUNDLE", "PLACE", "--run", "PLACE", "--output", "BUNDLE"], "exists: --force overwrites it"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(
-    edgeirf_command: Callable[..., Any], tmp_path: Path, arguments: list[str], message: str
+    edgeirf_command: Callable[..., Any], tiny_path: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    code, out, err = edgeirf_command(*(tmp_path if argument == "PLACE" else argument for argument in arguments))
+    places = {"PLACE": tmp_path, "BUNDLE": tiny_path}
+    code, out, err = edgeirf_command(*(places.get(argument, argument) for argument in arguments))
     assert (code, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
