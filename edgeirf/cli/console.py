@@ -80,7 +80,7 @@ def engine_progress() -> Iterator[Callable[[float, str], None]]:
 
 @contextmanager
 def stop_on_signal(then: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
-    """Within it, Ctrl-C, SIGTERM and SIGHUP make the yielded function True instead of raising; a second one ends at once.
+    """Within it, Ctrl-C, SIGTERM and SIGHUP only make the yielded function True; a second one ends at once.
 
     Args:
         then: called by the signal handler, for what waits instead of asking.

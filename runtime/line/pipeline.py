@@ -162,15 +162,15 @@ class _Outlet:
             try:
                 sink.write(record)
             except Exception as error:
-                if not sink.decoration and not isinstance(error, EdgeirfError):
-                    raise
                 self._sinks.remove(sink)
                 if sink.decoration:
                     self._without(sink, error)
-                else:
+                elif isinstance(error, EdgeirfError):
                     self._failed.append(sink)
                     self.lost += 1
                     problem = problem or error
+                else:
+                    raise
         if problem is not None:
             raise problem
 
