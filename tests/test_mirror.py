@@ -93,7 +93,6 @@ TESTED_ELSEWHERE = {
     "calib/reports/odd_page.py": "calib/evaluation/test_odd_pictures.py",
     "calib/reports/pictures.py": PAGE,
     "calib/reports/tables.py": PAGE,
-    "trainers/feature_cache.py": TRAIN,
     "trainers/features.py": "trainers/test_timm.py",
     "trainers/noise_net.py": "trainers/test_diffusion.py",
     "trainers/prepare.py": TRAIN,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -40,7 +41,8 @@ def open_features(run: Run, extractor: FeatureExtractor, device: torch.device, p
     shape = (len(pictures) * share, extractor.channels, *extractor.grid)
     if not _complete(path, shape):
         partial = path.with_suffix(".partial")
-        cache = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
+        _reserve(partial, shape)
+        cache = np.lib.format.open_memmap(partial, mode="r+")
         by_file = {Path(picture.file): picture for picture in pictures}
         for index, file in enumerate(progress(list(by_file))):
             features = [_features(v, extractor, device, config.preprocess) for v in variants_of(run, by_file[file])]
@@ -110,6 +112,28 @@ def _features(
     batch = normalise(prepare(image, settings), settings)
     with torch.inference_mode():
         return extractor.features(torch.from_numpy(batch).to(device)).half().cpu().numpy()
+
+
+def _reserve(path: Path, shape: tuple[int, ...]) -> None:
+    """An array of float16 whose space on the disk is taken: a mapped file that finds the disk full ends in SIGBUS.
+
+    Raises:
+        EdgeirfError: there is not enough space; nothing is left there.
+    """
+    size = 2 * math.prod(shape)
+    try:
+        with path.open("wb") as file:
+            header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            file.flush()
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), file.tell(), size)
+            else:
+                file.truncate(file.tell() + size)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        reason = error.strerror or error
+        raise EdgeirfError(f"cannot reserve {size / 1e9:.2g} GB for {path}: {reason}: free space on the disk") from None
 
 
 def _complete(path: Path, shape: tuple[int, ...]) -> bool:

@@ -54,8 +54,8 @@ def main() -> None:
         app()
     except EdgeirfError as error:
         _fail(str(error), 2 if isinstance(error, UsageError) else 1, error)
-    except KeyboardInterrupt:
-        _fail("interrupted", 130, None)
+    except KeyboardInterrupt as interrupt:
+        _fail("interrupted", getattr(interrupt, "code", 130), None)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from edgeirf.entry import phases
 from edgeirf.errors import UsageError
 from edgeirf.text import printable
 
@@ -80,13 +81,13 @@ def engine_progress() -> Iterator[Callable[[float, str], None]]:
 
 @contextmanager
 def stop_on_signal(then: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
-    """Within it, Ctrl-C and SIGTERM make the yielded function True instead of raising; a second one kills as usual.
+    """Within it, Ctrl-C, SIGTERM and SIGHUP only make the yielded function True; a second one ends at once.
 
     Args:
         then: called by the signal handler, for what waits instead of asking.
     """
     received: list[int] = []
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in signals}
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -95,11 +96,14 @@ def stop_on_signal(then: Callable[[], None] = lambda: None) -> Iterator[Callable
             signal.signal(other, before[other])
         then()
 
+    phase = object()
+    phases.append(phase)
     for number in signals:
         signal.signal(number, note)
     try:
         yield lambda: bool(received)
     finally:
+        phases.remove(phase)
         for number in signals:
             signal.signal(number, before[number])
 

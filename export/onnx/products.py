@@ -56,7 +56,7 @@ def layer_of(node: str) -> str:
     """Readable name of a product: ``/noise/blocks.0/mlp/mlp.2/MatMul`` is ``noise.blocks.0.mlp.2``."""
     parts = [part for part in node.split("/")[:-1] if part]
     kept = [part for part, after in pairwise([*parts, ""]) if not after.startswith(f"{part}.")]
-    return ".".join(kept).removeprefix("extractor.") or node
+    return ".".join(kept).removeprefix("extractor.").removeprefix("field.") or node
 
 
 def drop_unused_weights(model: onnx.ModelProto) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def private_folder(folder: Path) -> Path:
     if state.st_mode & 0o022:
         raise BackendError(f"others can write to {folder}, where programs are kept: delete it and try again")
     if state.st_mode & 0o077:
-        folder.chmod(0o700)
+        with suppress(OSError):  # others can read it, on a file system that is read-only: no reason to stop
+            folder.chmod(0o700)
     return folder
 
 

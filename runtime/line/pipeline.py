@@ -162,11 +162,11 @@ class _Outlet:
             try:
                 sink.write(record)
             except Exception as error:
+                self._sinks.remove(sink)
                 if sink.decoration:
                     self._sinks.remove(sink)
                     self._without(sink, error)
                 elif isinstance(error, EdgeirfError):
-                    self._sinks.remove(sink)
                     self._failed.append(sink)
                     self.lost += 1
                     problem = problem or error

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import sys
-from time import perf_counter
+from time import perf_counter, time
 from typing import TextIO
 
 from edgeirf.runtime.line.stats import Stats
+from edgeirf.runtime.line.stretch import Stretch
 from edgeirf.runtime.sinks import Record, Sink
 from edgeirf.runtime.sources.frame import Source
 
@@ -35,15 +36,19 @@ class LiveStatus(Sink):
         self._rewrites = stream.isatty()
         self._every = TERMINAL if self._rewrites else LOG
         self._due = perf_counter() + (0.0 if self._rewrites else LOG)
+        self._stretch = Stretch()
         self._printed: str | None = None
 
     def write(self, record: Record) -> None:
         """Updates the line when it is due."""
         verdict = record.verdict
         if verdict.error is not None and verdict.error != self._printed:
-            self.close()
+            self._clear()
             print(f"edgeirf: {' '.join(verdict.error.split())}", file=sys.stderr, flush=True)
             self._printed = verdict.error
+        for line in self._stretch.add(verdict, time()):
+            self._clear()
+            print(f"edgeirf: {line}", file=sys.stderr, flush=True)
         now = perf_counter()
         if now < self._due:
             return
@@ -58,6 +63,9 @@ class LiveStatus(Sink):
 
     def close(self) -> None:
         """Clears the line: the summary takes its place."""
+        self._clear()
+
+    def _clear(self) -> None:
         if self._rewrites:
             self._stream.write("\r\x1b[K")
             self._stream.flush()

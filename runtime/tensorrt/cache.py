@@ -10,12 +10,12 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from edgeirf.errors import BackendError, EdgeirfError
+from edgeirf.errors import EdgeirfError
 from edgeirf.files import sha256
 from edgeirf.runtime.cache import sealed
 from edgeirf.runtime.cache.folder import cache_folder
@@ -103,7 +103,8 @@ class EngineCache:
             log.warning("%s: building the engine again", error)
             _forget(path)
             return None
-        os.utime(path)
+        with suppress(OSError):  # the age only tells prune() what to delete first; a read-only image has no such need
+            os.utime(path)
         return found
 
     def store(self, key: EngineKey, built: BuiltEngine) -> None:
@@ -162,16 +163,15 @@ class EngineCache:
     def building(self) -> Iterator[None]:
         """Held while an engine is built: a second builder would do the same work and spoil the first one's timings.
 
-        The lock is the kernel's, so it goes with the process that holds it, however that ends.
+        The lock is the kernel's, so it goes with the process that holds it, however that ends. Where the folder cannot
+        be written or locked, the engine is built without a lock.
         """
-        with (self.folder / "build.lock").open("w") as file:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file = stack.enter_context((self.folder / "build.lock").open("w"))
+                _wait_for_lock(file)
             except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES):
-                    raise BackendError(f"cannot lock {self.folder} ({error.strerror}): set EDGEIRF_CACHE") from None
-                log.warning("another edgeirf is building an engine: waiting for it")
-                fcntl.flock(file, fcntl.LOCK_EX)
+                log.warning("cannot lock %s (%s): building without a lock", self.folder, error.strerror or error)
             yield
 
     def prune(self, keep: EngineKey | None = None) -> None:
@@ -226,3 +226,13 @@ def _timing_file(key: EngineKey) -> str:
 
 def _digest(values: dict[str, str]) -> str:
     return sha256(json.dumps(values, sort_keys=True).encode())[:16]
+
+
+def _wait_for_lock(file: IO[str]) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise
+        log.warning("another edgeirf is building an engine: waiting for it")
+        fcntl.flock(file, fcntl.LOCK_EX)

@@ -201,3 +201,25 @@ def test_a_second_builder_waits_and_says_so(
     with cache.building():
         pass
     assert said == ["another edgeirf is building an engine: waiting for it"]
+
+
+def refuse(*arguments: object, **named: object) -> None:
+    raise OSError(30, "Read-only file system")
+
+
+def test_an_engine_in_a_read_only_image_is_used(cache: EngineCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.store(KEY, built())
+    monkeypatch.setattr(os, "utime", refuse)
+    assert cache.load(KEY) is not None
+
+
+@pytest.mark.parametrize("what", ["open", "lock"])
+def test_an_engine_is_built_where_nothing_can_be_locked(
+    what: str, cache: EngineCache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(*((Path, "open", refuse) if what == "open" else (fcntl, "flock", refuse)))
+    ran = []
+    with cache.building():
+        ran.append(True)
+    assert ran
+    assert "Read-only file system): building without a lock" in caplog.text
