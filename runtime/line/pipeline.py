@@ -164,7 +164,6 @@ class _Outlet:
             except Exception as error:
                 self._sinks.remove(sink)
                 if sink.decoration:
-                    self._sinks.remove(sink)
                     self._without(sink, error)
                 elif isinstance(error, EdgeirfError):
                     self._failed.append(sink)
