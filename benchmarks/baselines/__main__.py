@@ -2,8 +2,8 @@
 
     python -m benchmarks.baselines RUN --method patchcore --output patchcore.irf
 
-Backbone, taps, grid, pre-processing, training pictures and held-out parts are those of the run; so are the rule of the
-threshold and the gates of the precisions.
+Backbone, taps, grid, pre-processing, training pictures and held-out parts are those of the run; so is the rule of the
+threshold. FP32 only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("run", type=Path, help="run folder of edgeirf train, finished or not")
     parser.add_argument("--method", choices=METHODS, required=True)
     parser.add_argument("--output", "-o", type=Path, required=True, help="bundle to write")
-    parser.add_argument("--precision", default="fp32", help="fp32,fp16,int8: each proved against fp32")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", type=float, default=SHARE, help="PatchCore: share of the patches in the memory")
     parser.add_argument("--memory", type=int, default=MEMORY, help="PatchCore: most patches in the memory")
@@ -50,8 +49,7 @@ def fit(options: argparse.Namespace) -> None:
         graph = PadimGraph(extractor, z, options.seed)
     else:
         graph = fit_patchcore(extractor, z, options.seed, options.share, options.memory)
-    for made in write_bundle(run, graph, options.method, options.output, options.precision.split(",")):
-        print(made.summary())
+    write_bundle(run, graph, options.method, options.output)
     print(f"wrote {options.output} ({options.output.stat().st_size / 1e6:.1f} MB), fitted on {len(z)} pictures")
 
 

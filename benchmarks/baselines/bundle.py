@@ -1,4 +1,4 @@
-"""A fitted baseline to a bundle: traced, calibrated on the run's held-out parts, proved in every precision."""
+"""A fitted baseline to a bundle: traced, calibrated on the run's held-out parts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from torch import nn
 
 import edgeirf
 from edgeirf import bundle
-from edgeirf.calib.fitting.crossfit import CrossFit
-from edgeirf.calib.fitting.gaussian import Gaussian
+from edgeirf.export.methods.fit import Fitted
 from edgeirf.export.onnx.trace import to_onnx
-from edgeirf.export.precision.candidates import Fp32, Made, Prover, calibrations
-from edgeirf.export.precision.validation import Pictures, gather
+from edgeirf.export.precision.candidates import calibrations
+from edgeirf.export.precision.validation import Pictures
 from edgeirf.manifest import Manifest, Method, Model
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.imaging.pixel_format import Pixels
@@ -43,39 +42,30 @@ class _Traced:
         return [score_field(field, self.scoring, self.settings.size, self.settings.tiles) for field in fields]
 
 
-def write_bundle(
-    run: Run, graph: nn.Module, method: str, path: Path, precisions: Sequence[str], rate: float = 0.01
-) -> list[Made]:
-    """Writes the bundle; its name and preset say which baseline it is, since the manifest knows edgeirf's methods only.
+def write_bundle(run: Run, graph: nn.Module, method: str, path: Path, rate: float = 0.01) -> None:
+    """Writes the FP32 bundle; its name and preset say which baseline it is, since the manifest knows edgeirf's methods.
 
     Args:
-        run: whose held-out parts set the thresholds.
+        run: whose held-out parts set the thresholds, each with the larger score of its picture and its variant.
         graph: image in, ``(N, 1, h, w)`` field out, half of whose square is the anomaly map.
         method: ``padim`` or ``patchcore``.
         path: the ``.irf`` file to write.
-        precisions: of ``fp32``, ``fp16``, ``int8``; ``fp32`` is always made.
         rate: false-reject rate of the thresholds.
-
-    Returns:
-        the reduced precisions, refused ones among them; the bundle holds those that passed.
     """
-    settings, scoring = run.config.preprocess, Scoring()
-    pictures: Pictures = {name: list(group) for name, group in run.calibration().items()}
+    settings, scoring, held_out = run.config.preprocess, Scoring(), run.held_out()
+    pictures: Pictures = {name: list(part.clean) for name, part in held_out.items()}
     everything = [picture for group in pictures.values() for picture in group]
     traced = _Traced(to_onnx(graph, settings.size), scoring, settings)
     scored = traced.score(everything)
-    fitted = CrossFit(
-        Gaussian(np.zeros(1), np.eye(1)), scoring, [one.score for one in scored], [one.peak for one in scored]
-    )
+    varied = traced.score([picture for part in held_out.values() for picture in part.varied])
+    pairs = list(zip(scored, varied, strict=True))
+    fitted = Fitted((), [max(a.score, b.score) for a, b in pairs], [max(a.peak, b.peak) for a, b in pairs])
     chosen = range(0, len(everything), max(1, len(everything) // GOLDEN_IMAGES))[:GOLDEN_IMAGES]
     golden = {
         "images": np.stack([everything[i] for i in chosen]),
         "scores": np.array([scored[i].score for i in chosen]),
     }
-    reference = Fp32(traced.graph, settings, scoring, "standard", False, fitted, golden)
-    made = _reduced(reference, pictures, precisions, rate)
-    passed = [one for one in made if one.model.refused is None]
-    fp32 = Model("model.fp32.onnx", "fp32", "any", calibrations(pictures, fitted), scoring)
+    fp32 = Model("model.fp32.onnx", "fp32", "any", calibrations(pictures, fitted, {}), scoring)
     manifest = Manifest(
         name=f"{method}-{run.config.name}",
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -83,18 +73,8 @@ def write_bundle(
         preprocess=settings,
         method=Method("irf", (0,), "standard", run.config.backbone, method),
         false_reject_rate=rate,
-        models={"fp32": fp32, **{one.key: one.model for one in passed}},
+        models={"fp32": fp32},
     )
     stored = io.BytesIO()
     np.savez(stored, allow_pickle=False, **golden)
-    graphs = {fp32.file: traced.graph, **{one.model.file: one.graph for one in passed}}
-    bundle.write(path, manifest, {**graphs, bundle.GOLDEN: stored.getvalue()})
-    return made
-
-
-def _reduced(reference: Fp32, pictures: Pictures, precisions: Sequence[str], rate: float) -> list[Made]:
-    if not set(precisions) - {"fp32"}:
-        return []
-    prover = Prover(reference, gather(pictures, reference.settings), rate)
-    made = [prover.fp16()] if "fp16" in precisions else []
-    return made + (prover.int8(pictures, "minmax", "edgeirf") if "int8" in precisions else [])
+    bundle.write(path, manifest, {fp32.file: traced.graph, bundle.GOLDEN: stored.getvalue()})

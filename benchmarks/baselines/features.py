@@ -45,10 +45,8 @@ def training_features(run: Run) -> tuple[FeatureExtractor, Tensor]:
 
 def _images(run: Run) -> Iterator[Pixels]:
     """The training pictures."""
-    for _, file, digest, held_out in run.config.samples:
-        if held_out:
-            continue
-        path = Path(file)
-        if not path.is_file() or sha256(path.read_bytes()) != digest:
+    for picture in run.config.training_pictures:
+        path = Path(picture.file)
+        if not path.is_file() or sha256(path.read_bytes()) != picture.sha256:
             raise EdgeirfError(f"{path} moved or changed since the run began: train again")
         yield read_image(path)

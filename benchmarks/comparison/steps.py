@@ -68,11 +68,11 @@ class Workshop:
         if path.is_file():
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
-        choices = ["--output", path, "--method", method, "--precision", ",".join(self.precisions)]
-        if method in BASELINES:
+        choices = ["--output", path, "--method", method]
+        if method in BASELINES:  # in FP32 only
             command("benchmarks.baselines", run, *choices, "--seed", seed)
         else:
-            command("edgeirf", "export", run, *choices)
+            command("edgeirf", "export", run, *choices, "--precision", ",".join(self.precisions))
         return path
 
 
