@@ -1,23 +1,13 @@
-"""The program's first lines: they load nothing that takes long, so that Ctrl-C ends in one line from the start.
-
-The rule of ending: SIGINT, SIGTERM and SIGHUP end the process within 2 seconds in every phase. A phase that has
-something to finish, :func:`edgeirf.cli.console.stop_on_signal`, finishes it; elsewhere the command is unwound, and when
-a library does not return in time (a camera that opens, an engine that builds), the process ends without it.
-"""
+"""The program's first lines: they load nothing that takes long, so that Ctrl-C ends in one line from the start."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-import threading
-import time
 from types import FrameType
 
-phases: list[object] = []
-"""Phases that finish what they have when a signal comes: the innermost is the last. A second signal does not wait."""
-GRACE_S = 1.5
-"""What the command has to unwind before the process ends without it."""
+from edgeirf.ending import watch_endings
 
 
 def main() -> None:
@@ -33,53 +23,6 @@ def main() -> None:
         signal.signal(signal.SIGINT, before)
     watch_endings()
     command_line()
-
-
-class Ended(KeyboardInterrupt):
-    """A signal asks the process to end.
-
-    Attributes:
-        code: exit code, 128 and the number of the signal.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.code = 128 + number
-
-
-def watch_endings(grace_s: float = GRACE_S) -> None:
-    """From now on each signal that is not ignored ends the process in time, also while a library does not return.
-
-    As the first process of a container it has no default actions: without handlers SIGTERM would be ignored.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _raise)
-    inlet, outlet = os.pipe()
-    os.set_blocking(outlet, False)
-    signal.set_wakeup_fd(outlet, warn_on_full_buffer=False)  # written by the C handler, whatever Python waits for
-    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))  # a child's signals are not this process's
-    threading.Thread(target=_watch, args=(inlet, grace_s), name="endings", daemon=True).start()
-
-
-def _watch(inlet: int, grace_s: float) -> None:
-    """Ends the process when no Python code took notice of a signal."""
-    asked: object = None
-    while received := os.read(inlet, 1):
-        if received[0] not in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            continue
-        if phases and phases[-1] is not asked:
-            asked = phases[-1]
-            continue
-        if signal.getsignal(received[0]) is not _raise:
-            continue
-        time.sleep(grace_s)
-        os.write(2, b"edgeirf: interrupted\n")
-        os._exit(128 + received[0])
-
-
-def _raise(number: int, frame: FrameType | None) -> None:
-    raise Ended(number)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

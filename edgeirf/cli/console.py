@@ -14,7 +14,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from edgeirf.entry import phases
+from edgeirf.ending import phases
 from edgeirf.errors import UsageError
 from edgeirf.text import printable
 
