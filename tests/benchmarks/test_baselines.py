@@ -86,9 +86,9 @@ def test_a_baseline_is_an_ordinary_bundle(method: str, disc_run: Run, parts: Pat
     assert manifest.preprocess == disc_run.config.preprocess
     with edgeirf.load(path, device="cpu", false_reject_rate=0.2) as detector:
         found = evaluate(detector, parts)
-        assert detector.calibration.count == len(disc_run.calibration()["discs"])
+        assert detector.calibration.count == len(disc_run.held_out()["discs"].clean)
     assert found.total.image.auroc == 1.0
-    assert found.total.misses.events == 0
+    assert found.total.escapes.events == 0
 
 
 def test_pictures_that_changed_are_said_in_one_line(
