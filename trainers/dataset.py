@@ -13,9 +13,8 @@ import numpy as np
 
 from edgeirf.calib.evaluation.roles import Role, role_of
 from edgeirf.errors import FrameError, UsageError
-from edgeirf.files import sha256
 from edgeirf.runtime.imaging.folder import PictureFolder, find_pictures
-from edgeirf.runtime.imaging.images import read_image
+from edgeirf.runtime.imaging.images import read_hashed
 from edgeirf.settings import Color
 from edgeirf.text import printable
 
@@ -99,11 +98,12 @@ def survey(
             unreadable.append(f"{printable(path)}: its name is not plain text (UTF-8, one line): rename it")
             continue
         try:
-            image = read_image(path)
+            read = read_hashed(path)
+            image = read.pixels
         except FrameError as error:
             unreadable.append(str(error))
             continue
-        seen.setdefault((product_of[path], sha256(path.read_bytes())), path)
+        seen.setdefault((product_of[path], read.sha256), path)
         shapes.add((int(image.shape[0]), int(image.shape[1])))
         gray = gray and _is_gray(image)
         peak = max(peak, int(image.max())) if image.dtype == np.uint16 else peak

@@ -15,8 +15,7 @@ from torch import Tensor
 from edgeirf.calib.conditions.perturb import perturb
 from edgeirf.calib.conditions.tolerances import Tolerances
 from edgeirf.errors import EdgeirfError
-from edgeirf.files import sha256
-from edgeirf.runtime.imaging.images import read_image
+from edgeirf.runtime.imaging.images import read_hashed
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.imaging.preprocess import normalise, prepare
 from edgeirf.settings import Preprocess
@@ -73,9 +72,10 @@ def variants_of(run: Run, picture: Picture) -> Iterator[Pixels]:
         EdgeirfError: the picture moved or changed since the run began.
     """
     file = Path(picture.file)
-    if not file.is_file() or sha256(file.read_bytes()) != picture.sha256:
+    read = read_hashed(file) if file.is_file() else None
+    if read is None or read.sha256 != picture.sha256:
         raise EdgeirfError(f"{file} moved or changed since the run began: train again")
-    image = read_image(file)
+    image = read.pixels
     yield image
     tolerances = Tolerances.parse(run.config.tolerate)
     for number in range(run.config.variants):

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from edgeirf.calib.conditions.perturb import perturb
 from edgeirf.calib.conditions.tolerances import Tolerances
 from edgeirf.calib.evaluation.odd_pictures import exclude_products
-from edgeirf.errors import UsageError
+from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.files import check_writable
-from edgeirf.runtime.imaging.images import read_image
+from edgeirf.runtime.imaging.images import read_hashed
 from edgeirf.runtime.imaging.preprocess import prepare
 from edgeirf.settings import Preprocess
 from edgeirf.trainers.dataset import Sample, Survey, find_products, survey
@@ -164,7 +164,10 @@ def _held_out(found: Survey, settings: Preprocess, tolerances: Tolerances) -> di
 def _clean_and_varied(
     sample: Sample, settings: Preprocess, tolerances: Tolerances
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    image = read_image(sample.path)
+    read = read_hashed(sample.path)
+    if read.sha256 != sample.sha256:
+        raise EdgeirfError(f"{sample.path} changed while the pictures were read: train again")
+    image = read.pixels
     varied = perturb(image, tolerances, variant_rng(sample.sha256, HELD_OUT_VARIANT), settings.bits)
     return prepare(image, settings), prepare(varied, settings)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -11,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeirf.errors import FrameError
+from edgeirf.files import sha256
 from edgeirf.runtime.imaging.image_header import is_picture, read_header
 from edgeirf.runtime.imaging.memory import largest_picture, memory_limit
 from edgeirf.runtime.imaging.pixel_format import Pixels
@@ -42,9 +46,30 @@ def read_image(path: str | os.PathLike[str]) -> Pixels:
         FrameError: no regular file, unreadable, cut short, too large, of several pictures, or of pixels that are not
             unsigned 8 or 16 bits.
     """
+    with _named(path):
+        return decode_image(_read(path))
+
+
+@dataclass(frozen=True, eq=False)
+class HashedImage:
+    """A picture and the SHA-256 of its file, from the same bytes."""
+
+    pixels: Pixels
+    sha256: str
+
+
+def read_hashed(path: str | os.PathLike[str]) -> HashedImage:
+    """Reads a picture file once, for its pixels and its SHA-256; see :func:`read_image`."""
+    with _named(path):
+        data = _read(path)
+        return HashedImage(decode_image(data), sha256(data))
+
+
+@contextmanager
+def _named(path: str | os.PathLike[str]) -> Iterator[None]:
     shown = printable(path)
     try:
-        return decode_image(_read(path))
+        yield
     except FrameError as error:
         raise FrameError(f"{shown}: {error}") from None
     except (OSError, ValueError) as error:

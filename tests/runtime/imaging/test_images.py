@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import socket
@@ -17,7 +18,7 @@ from PIL import Image
 
 from edgeirf.errors import FrameError
 from edgeirf.runtime.imaging import images
-from edgeirf.runtime.imaging.images import decode_image, read_image
+from edgeirf.runtime.imaging.images import decode_image, read_hashed, read_image
 
 
 def picture(height: int = 60, width: int = 80) -> np.ndarray:
@@ -348,3 +349,13 @@ def test_errors_are_one_printable_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(FrameError) as caught:
         read_image(tmp_path / name)
     assert str(caught.value).isprintable()
+
+
+def test_pixels_and_hash_come_from_the_same_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
+    read = read_hashed(path)
+    assert read.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert np.array_equal(read.pixels, read_image(path))
+    with pytest.raises(FrameError, match="absent"):
+        read_hashed(tmp_path / "absent.png")
