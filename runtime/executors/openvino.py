@@ -20,6 +20,7 @@ from edgeirf.errors import BackendError
 from edgeirf.manifest import Model
 from edgeirf.runtime.executors import golden
 from edgeirf.runtime.executors.cores import default_threads
+from edgeirf.runtime.executors.signal_stack import signal_stack_kept
 
 log = logging.getLogger("edgeirf")
 
@@ -50,7 +51,8 @@ class OpenVinoNetwork:
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
         }
         try:
-            self._core = openvino.Core()
+            with signal_stack_kept():
+                self._core = openvino.Core()
             self._model = self._core.read_model(graph)
         except Exception as error:  # OpenVINO raises RuntimeError, and what its readers let through
             raise BackendError(f"OpenVINO refuses the graph: {_cause(error)}") from None
@@ -77,7 +79,9 @@ class OpenVinoNetwork:
             shape = self._model.input(0).get_partial_shape()
             shape[0] = batch
             self._model.reshape(shape)
-            self.request = self._core.compile_model(self._model, "CPU", self._settings).create_infer_request()
+            with signal_stack_kept():
+                compiled = self._core.compile_model(self._model, "CPU", self._settings)
+            self.request = compiled.create_infer_request()
         except Exception as error:
             raise BackendError(f"OpenVINO cannot compile the graph: {_cause(error)}") from None
         self._batch = batch
