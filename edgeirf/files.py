@@ -76,7 +76,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Passes a file that can be written when the work is done. Nothing is made.
+    """Passes a file that can be written when the work is done. Nothing is created.
 
     Raises:
         EdgeirfError: it could not.

@@ -21,7 +21,7 @@ def need_runtime() -> None:
     """Imports NumPy, OpenCV and ONNX Runtime.
 
     Raises:
-        EdgeirfError: one of them cannot be imported; the message says what mends it here.
+        EdgeirfError: one of them cannot be imported; the message says the cure on this machine.
     """
     for module in LIBRARIES:
         problem, said = _start(module)
@@ -30,7 +30,7 @@ def need_runtime() -> None:
 
 
 def not_started(module: str, problem: Exception, said: str = "") -> str:
-    """One line: which library does not start, why, and what mends it here.
+    """One line: which library does not start, why, and the cure on this machine.
 
     Args:
         module: what was imported.
@@ -57,7 +57,7 @@ def _start(module: str) -> tuple[Exception | None, str]:
 
 
 def cure(module: str, problem: str) -> str:
-    """What mends a library that does not start.
+    """The cure for a library that does not start.
 
     Args:
         module: what was imported.

@@ -141,7 +141,7 @@ def tune(
         folder: of labelled parts, see :func:`edgeirf.calib.evaluation.samples.find_samples`.
         product: that the labelled parts are.
         path: the ``.irf`` file to write, atomically.
-        progress: told what is being done, one line a stage.
+        progress: gets one line for each stage.
 
     Raises:
         UsageError: too few labelled parts, another run, or a bundle whose score has no smoothing to choose.
@@ -187,7 +187,7 @@ def _write(
     path: str | os.PathLike[str],
     progress: Callable[[str], None],
 ) -> None:
-    """The bundle with another scoring: thresholds, golden scores and the gate's findings are made again.
+    """The bundle with another scoring: thresholds, golden scores and the gate's findings are computed again.
 
     ``spread`` is the standard deviation of the held-out scores, the unit of the gate's margins.
     """
@@ -261,14 +261,14 @@ def _table(fields: Sequence[Field], scorings: Sequence[Scoring], settings: Prepr
     return np.array([[_scored(field, scoring, settings)[0] for field in fields] for scoring in scorings])
 
 
-def _check_run(bundle: Bundle, run: Run, made: dict[str, Calibration], product: str) -> None:
+def _check_run(bundle: Bundle, run: Run, again: dict[str, Calibration], product: str) -> None:
     """Raises UsageError where the run's held-out parts do not score as the bundle says."""
     kept = bundle.manifest.models["fp32"].calibration.get(product)
-    again = made.get(product)
+    scored = again.get(product)
     if (
         kept is None
-        or again is None
-        or kept.count != again.count
-        or not np.allclose(kept.scores, again.scores, rtol=SAME_RUN)
+        or scored is None
+        or kept.count != scored.count
+        or not np.allclose(kept.scores, scored.scores, rtol=SAME_RUN)
     ):
         raise UsageError(f"{run.folder} is not the run of {bundle.path}: its held-out parts score otherwise")

@@ -27,6 +27,7 @@ GRAPHS = "edgeirf/onnx_check/test_check.py"  # whole graphs: a part alone refuse
 CANDIDATES = "export/precision/test_candidates.py"
 
 TESTED_ELSEWHERE = {
+    "edgeirf/cli/tune.py": "edgeirf/cli/test_train.py",  # wrong uses; the work is in export/test_tune.py
     "edgeirf/errors.py": "edgeirf/cli/test_run.py",  # classes without code: their exit codes
     "edgeirf/needs.py": "edgeirf/test_entry.py",
     "edgeirf/onnx_check/graph.py": GRAPHS,
@@ -95,7 +96,6 @@ TESTED_ELSEWHERE = {
     "calib/reports/tables.py": PAGE,
     "trainers/features.py": "trainers/test_timm.py",
     "trainers/noise_net.py": "trainers/test_diffusion.py",
-    "trainers/prepare.py": TRAIN,
     "trainers/pretrained.py": "trainers/test_backbone.py",
     "trainers/weights/convert.py": "trainers/test_backbone.py",  # ran once; the result is what is tested
     "export/methods/fit.py": "export/methods/test_density.py",

@@ -174,7 +174,7 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises:
         UsageError: another process holds it.
-        EdgeirfError: it cannot be made.
+        EdgeirfError: it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

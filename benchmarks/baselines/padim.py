@@ -24,6 +24,7 @@ class PadimGraph(nn.Module):
     """
 
     channels: Tensor
+    select: Tensor
     mean: Tensor
     whitener: Tensor
 
@@ -33,6 +34,8 @@ class PadimGraph(nn.Module):
         rng = np.random.default_rng(seed)
         count = min(CHANNELS, z.shape[1])
         self.register_buffer("channels", torch.from_numpy(np.sort(rng.permutation(z.shape[1])[:count])))
+        # A convolution picks the channels: exported graphs hold no Gather.
+        self.register_buffer("select", torch.eye(z.shape[1])[self.channels][:, :, None, None])
         vectors = z[:, self.channels].flatten(2).permute(2, 0, 1).double()  # (P, n, d)
         mean = vectors.mean(1, keepdim=True)
         centred = vectors - mean
@@ -46,7 +49,7 @@ class PadimGraph(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """``(N, 3, H, W)`` network input to the field ``(N, 1, h, w)``."""
-        z = self.extractor(image).index_select(1, self.channels)
+        z = torch.nn.functional.conv2d(self.extractor(image), self.select)
         white = self.whitener @ (z.flatten(2).permute(2, 1, 0) - self.mean)  # (P, d, N)
         distance = white.square().sum(1).sqrt()  # (P, N)
         height, width = self.extractor.grid

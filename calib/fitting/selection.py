@@ -81,7 +81,7 @@ def worth(good: Floats, defective: Floats, threshold: float) -> Worth:
 def nested(good: Floats, defective: Floats, thresholds: Sequence[float]) -> Worth:
     """What :func:`choose` is worth on parts that had no say in the choice.
 
-    The parts are split into :data:`FOLDS` folds. For each fold the choice is made on the others and measured in the
+    The parts are split into :data:`FOLDS` folds. For each fold the others decide and measured in the
     fold; AUROC compares parts of one fold, whose scores are of one scoring. Means over :data:`REPEATS` random splits.
 
     Args:
