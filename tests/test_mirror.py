@@ -20,7 +20,6 @@ FILES = "runtime/sources/test_files.py"
 LIVE = "runtime/sources/test_live.py"
 SYNTHETIC = "runtime/synthetic/test_synthetic.py"
 PAGE = "calib/reports/test_evaluation_page.py"  # parts of one page
-TRAIN = "trainers/test_train.py"
 FUSION = "export/test_model_fusion.py"
 INT8 = "export/precision/quantisers/test_own.py"
 GRAPHS = "edgeirf/onnx_check/test_check.py"  # whole graphs: a part alone refuses nothing

@@ -141,7 +141,7 @@ def test_scikit_learn_is_named_when_it_is_missing(
     detector: Any, labelled: MakeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "sklearn", None)
-    with pytest.raises(UsageError, match=r"pip install 'edgeirf\[eval\]'"):
+    with pytest.raises(UsageError, match=r"pip install '\.\[eval\]'"):
         evaluate(detector, labelled())
 
 
