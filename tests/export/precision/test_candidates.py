@@ -106,7 +106,6 @@ def test_every_method_has_precisions(tmp_path: Path, unified_run: Run, options) 
     assert [graph.key for graph in made] == ["fp16", "int8", "int8-tensorrt"]
     fp16 = made[0].model
     assert fp16.refused is None
-    assert (fp16.scoring.latent is not None) == (options.get("method") == "invad")
     edgeirf.load(tmp_path / "m.irf", device="cpu", product="red", precision="int8", threads=1)
 
 
@@ -184,11 +183,3 @@ def test_real_bottles_pass_in_every_precision(bottle_run: Run, tmp_path: Path) -
         "int8",
         "int8-tensorrt",
     ]
-
-
-def test_real_tiles_are_no_calibration_for_bottles(bottle_run: Run, tmp_path: Path) -> None:
-    if not TILES.is_dir():
-        pytest.skip(f"needs the tile pictures in {TILES}")
-    options = Options(precisions=("int8",), calibration_folder=TILES)
-    made = export(bottle_run, tmp_path / "m.irf", options).reduced
-    assert all(graph.model.refused for graph in made), [graph.summary() for graph in made]
