@@ -46,7 +46,7 @@ def exported() -> bytes:
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.02)
     usual = Gaussian(np.zeros(extractor.channels), np.eye(extractor.channels) + 0.01)
-    scales = [Scale(1, usual), Scale(2, usual, 0.5, 0.9), Scale(0, usual, 0.5, 0.9)]
+    scales = [Scale(1, usual), Scale(2, usual, gain=0.5, power=0.9), Scale(0, usual, gain=0.5, power=0.9)]
     field = Irf(net.eval(), 100, usual)
     return to_onnx(BundleGraph(extractor.eval(), field, Density(scales)), SIZE)
 

@@ -56,7 +56,7 @@ def test_a_tuned_bundle_keeps_its_graphs_and_gets_thresholds_and_golden_scores_o
         assert new.scoring == found.after
         assert new.calibration["red"].count == model.calibration["red"].count
         assert new.calibration != model.calibration
-    assert "labelled" in made.manifest.models["fp16"].report
+    assert made.manifest.models["fp16"].report.labelled is not None
     for precision in ("fp32", "fp16"):
         with edgeirf.load(tmp_path / "t.irf", product="blue", precision=precision, threads=1) as detector:
             again = [detector.executor.score_pixels(image).score for image in made.golden["images"]]
@@ -70,7 +70,7 @@ def test_the_scores_of_export_are_found_again(exported: Bundle, unified_run: Run
     settings, model = exported.manifest.preprocess, exported.manifest.models["fp32"]
     labelled = tuning.read_labelled(folder, unified_run, settings)
     parts = tuning._fields(tuning._network(exported, model), labelled, unified_run, settings)
-    again = parts.calibrations(model.scoring, settings)
+    again = parts.calibrations(model.scoring, settings, model.calibration)
     for product, calibration in model.calibration.items():
         assert np.allclose(again[product].scores, calibration.scores, rtol=1e-3)
         assert np.allclose(again[product].peaks, calibration.peaks, rtol=1e-3)
