@@ -60,7 +60,7 @@ def test_a_tuned_bundle_keeps_its_graphs_and_gets_thresholds_and_golden_scores_o
     for precision in ("fp32", "fp16"):
         with edgeirf.load(tmp_path / "t.irf", product="blue", precision=precision, threads=1) as detector:
             again = [detector.executor.score_pixels(image).score for image in made.golden["images"]]
-            assert np.allclose(again, made.golden["scores"], rtol=1e-2)
+            assert np.allclose(again, made.golden["scores"], rtol=1e-3 if precision == "fp32" else 3e-2)
     said = "\n".join(lines(found))
     assert "2 pictures of the run are left out" in said
     assert "parts that had no say in the choice" in said
