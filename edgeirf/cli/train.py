@@ -34,7 +34,7 @@ def main(
     tiles: str = typer.Option("1x1", help="Cut the region into ROWSxCOLUMNS tiles, for fine defects in large frames."),
     method: str = typer.Option("irf", help="Method of the run: irf (one step) or invad (DDIM inversion)."),
     tolerate: str = typer.Option(
-        "default", help="What the line may do to a picture: light=8%,blur=0.8px,rotate=1deg,shift=1.5%,noise=3,jpeg=70."
+        "default", help="Changes that are no defect: light=8%, blur=0.8px, rotate=1deg, shift=1.5%, noise=3, jpeg=70."
     ),
     exclude: Path = typer.Option(
         None, "--exclude", metavar="FILE", help="Text file: names of pictures to leave out, one a line."

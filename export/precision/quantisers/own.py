@@ -26,9 +26,9 @@ Ranges = Mapping[str, tuple[float, float]]
 """Tensor to its lowest and highest value."""
 
 SMALLEST_SCALE = 1e-12
-LARGEST_WEIGHT: Mapping[Layout, int] = {"tensorrt": 127, "onnxruntime": 64}
+LARGEST_WEIGHT, LARGEST_IN_PAIRS = 127, 64
 """A processor with AVX2 and without VNNI adds two products of uint8 and int8 in 16 bits, which overflows with 127:
-2 * 255 * 64 fits. So the graph gives the same scores on every processor."""
+2 * 255 * 64 fits. So the graph gives the same scores on every processor. Depth-wise kernels add in 32 bits."""
 
 
 def to_int8(graph: bytes, ranges: Ranges, layout: Layout, keep: Set[str] = frozenset()) -> bytes:
@@ -120,7 +120,7 @@ class _Writer:
         name = node.input[1]
         weight = numpy_helper.to_array(self.weights[name])
         axis = _output_axis(node)
-        quantised, scale = quantise_weight(weight, axis, LARGEST_WEIGHT[self.layout])
+        quantised, scale = quantise_weight(weight, axis, self._largest(weight))
         constants = [
             self._constant(f"{name}_int8", quantised),
             self._constant(f"{name}_scale", scale),
@@ -132,6 +132,11 @@ class _Writer:
         node.input[1] = twin
         if self.layout == "onnxruntime" and node.op_type == "Conv" and len(node.input) > 2:
             self._quantise_bias(node, scale)
+
+    def _largest(self, weight: NDArray[np.float32]) -> int:
+        """The largest step of a weight that no kernel of the layout's libraries overflows with."""
+        depthwise = weight.ndim == 4 and weight.shape[1] == 1
+        return LARGEST_WEIGHT if self.layout == "tensorrt" or depthwise else LARGEST_IN_PAIRS
 
     def _quantise_bias(self, node: onnx.NodeProto, weight_scale: NDArray[np.float32]) -> None:
         """To int32 in units of the accumulator, input scale times weight scale."""

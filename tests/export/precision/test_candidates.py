@@ -185,3 +185,11 @@ def test_real_bottles_pass_or_the_next_precision_is_chosen(bottle_run: Run, tmp_
     bundle = Bundle.read(tmp_path / "m.irf")
     chosen = [choose_model(bundle, family, None)[0] for family in ("onnxruntime", "tensorrt")]
     assert chosen == [on_the_cpu, "int8-tensorrt"]
+
+
+def test_real_tiles_are_no_calibration_for_bottles(bottle_run: Run, tmp_path: Path) -> None:
+    if not TILES.is_dir():
+        pytest.skip(f"needs the tile pictures in {TILES}")
+    options = Options(precisions=("int8",), calibration_folder=TILES)
+    made = export(bottle_run, tmp_path / "m.irf", options).reduced
+    assert all(graph.model.refused for graph in made), [graph.summary() for graph in made]
