@@ -58,3 +58,21 @@ class BackendError(EdgeirfError):
     Traceback (most recent call last):
     edgeirf.errors.BackendError: TensorRT is not installed: pip install 'edgeirf[tensorrt]'
     """
+
+
+class OutputError(EdgeirfError):
+    """A signal, PLC, broker or disk did not take what the line has to say.
+
+    >>> raise OutputError("plc: 192.168.1.5:502 does not answer: check cable, address and port")
+    Traceback (most recent call last):
+    edgeirf.errors.OutputError: plc: 192.168.1.5:502 does not answer: check cable, address and port
+    """
+
+
+class ConfigError(UsageError):
+    """The configuration of a line is wrong; the message names file, line and key. The command line exits with 2.
+
+    >>> raise ConfigError("line.toml:3: deadline_ms: 0 is not above 0")
+    Traceback (most recent call last):
+    edgeirf.errors.ConfigError: line.toml:3: deadline_ms: 0 is not above 0
+    """

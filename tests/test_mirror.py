@@ -28,6 +28,7 @@ CANDIDATES = "export/precision/test_candidates.py"
 TESTED_ELSEWHERE = {
     "edgeirf/cli/tune.py": "edgeirf/cli/test_train.py",  # wrong uses; the work is in export/test_tune.py
     "edgeirf/errors.py": "edgeirf/cli/test_run.py",  # classes without code: their exit codes
+    "edgeirf/part.py": "test_doctests.py",  # plain data
     "edgeirf/needs.py": "edgeirf/test_entry.py",
     "edgeirf/onnx_check/graph.py": GRAPHS,
     "edgeirf/onnx_check/shapes.py": GRAPHS,
@@ -63,6 +64,7 @@ TESTED_ELSEWHERE = {
     "runtime/imaging/resize.py": "runtime/imaging/test_preprocess.py",
     "runtime/kernels/layout.py": "gpu/kernels/test_layout.py",  # against the compiler's own layout
     "runtime/line/stats.py": "runtime/line/test_status.py",
+    "runtime/outputs/output.py": "test_doctests.py",  # an interface
     "runtime/render/drawing.py": "gpu/kernels/test_overlay.py",  # the kernels' reference
     "runtime/render/page.py": PAGE,
     "runtime/selftest/checks.py": SELFTEST,

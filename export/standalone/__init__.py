@@ -1,0 +1,1 @@
+"""Camera bytes to verdict in one ONNX graph: each step a small builder."""

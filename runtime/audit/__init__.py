@@ -1,0 +1,1 @@
+"""Remember: one record a part, sealed against changes."""

@@ -1,0 +1,1 @@
+"""Sources of the C library that edgeirf capi writes out."""

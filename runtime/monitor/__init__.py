@@ -1,0 +1,1 @@
+"""Drift of scores and frames."""

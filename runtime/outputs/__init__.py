@@ -1,0 +1,1 @@
+"""Act: signals to the line, a PLC, a broker."""
