@@ -20,8 +20,9 @@ types: $(VENV)/dev.stamp
 	ln -s $(CURDIR)/edgeirf/* $(CURDIR)/runtime $(CURDIR)/calib $(CURDIR)/trainers $(CURDIR)/export build/types/edgeirf/
 	MYPYPATH=build/types $(BIN)/mypy -p edgeirf
 
+# Two processes, a file at a time: the fixtures of a file are used by one of them.
 unit: $(VENV)/dev.stamp
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # The lowest versions that pyproject.toml declares, and the newest: without torch, in virtual environments of their own.
 test-matrix:
