@@ -6,7 +6,7 @@ import datetime
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from torch import nn
 import edgeirf
 from edgeirf import bundle
 from edgeirf.calib.evaluation.odd_pictures import Examination
-from edgeirf.calib.fitting.density import Scale
+from edgeirf.calib.fitting.density import Scale, scale_name
 from edgeirf.calib.fitting.gaussian import Fit, Gaussian
 from edgeirf.calib.fitting.ranges import METHODS
 from edgeirf.calib.fitting.ranges import Method as RangeMethod
@@ -162,6 +162,7 @@ def export(
     varied = [picture for part in held_out.values() for picture in part.varied]
     fields = HeldOutFields(*([_run(image_to_field, p, settings) for p in group] for group in (everything, varied)))
     fitted = fit(training, fields, options.gaussian, scoring, settings)
+    scoring = replace(scoring, scales=tuple(map(scale_name, fitted.scales)))
 
     progress("folding and tracing")
 

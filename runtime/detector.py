@@ -221,6 +221,7 @@ class Detector:
             latency_ms=latency,
             model=self.bundle.label,
             product=self.product,
+            scale=result.scale,
         )
 
     def _rejected(self, frame: Frame, error: str) -> Inspection:

@@ -57,7 +57,7 @@ def main(
             )
         stack.enter_context(detector)
         echo(f"{detector.bundle.label}, rejects above {detector.threshold:.4g}")
-        echo(f"{'verdict':7}  {'score':>10}  {'p-value':>7}  {'regions':>7}  picture")
+        echo(f"{'verdict':7}  {'score':>10}  {'p-value':>7}  {'regions':>7}  {'scale':8}  picture")
         for index, path in enumerate(paths):
             verdicts.append(inspect(detector, path, index, output))
             echo(row(verdicts[-1], path))
@@ -112,8 +112,8 @@ def row(verdict: Verdict, path: Path) -> str:
     """One line of the table."""
     said = "REJECT" if verdict.reject else "pass"
     if verdict.score is None or verdict.p_value is None:
-        return f"{said:7}  {'-':>10}  {'-':>7}  {'-':>7}  {path}: {verdict.error}"
-    return f"{said:7}  {verdict.score:10.4g}  {verdict.p_value:7.4f}  {len(verdict.regions):7}  {path}"
+        return f"{said:7}  {'-':>10}  {'-':>7}  {'-':>7}  {'-':8}  {path}: {verdict.error}"
+    return f"{said:7}  {verdict.score:10.4g}  {verdict.p_value:7.4f}  {len(verdict.regions):7}  {verdict.scale or '-':8}  {path}"
 
 
 def _check_outputs(output: Path | None, json_file: Path | None) -> None:

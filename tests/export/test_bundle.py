@@ -46,6 +46,7 @@ def test_a_bundle_finds_what_is_not_normal(tmp_path: Path, unified_run: Run, opt
         if options.steps > 1:
             assert scratched.score > verdict.score
             assert scratched.p_value == pytest.approx(1 / 9)
+        assert scratched.scale in detector.executor.rules.scales
         if options.method == "irf":
             assert scratched.reject
             assert any(r.x < 50 and r.y < 52 and r.x + r.width > 30 and r.y + r.height > 30 for r in scratched.regions)
