@@ -218,6 +218,7 @@ def export(
             config.tolerate,
         ),
         false_reject_rate=options.false_reject_rate,
+        frame=config.frame,
         models={"fp32": model, **{made.key: made.model for made in shipped}},
     )
     members = {

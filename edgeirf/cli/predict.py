@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgeirf.cli.console import echo, engine_progress, say
-from edgeirf.cli.run import newest_bundle
+from edgeirf.cli.run import newest_bundle, parse_resolution
 from edgeirf.errors import EdgeirfError, FrameError, UsageError
 from edgeirf.files import check_writable, write_bytes, write_text
 from edgeirf.text import printable
@@ -32,6 +32,9 @@ def main(
     false_reject_rate: float = typer.Option(None, help="Another rate than the one chosen at export."),
     product: str = typer.Option(None, help="Product of a unified bundle."),
     precision: str = typer.Option(None, help="fp32, fp16, int8; default: the fastest that passed its gate."),
+    other_resolution: str = typer.Option(
+        None, metavar="WIDTHxHEIGHT", help="The camera sees the view of the training pictures in other pixels."
+    ),
     device: str = typer.Option("auto", help="auto, cpu, openvino, cuda, tensorrt."),
     fail_on_reject: bool = typer.Option(False, "--fail-on-reject", help="Exit with 1 when a part was rejected."),
 ) -> None:
@@ -54,6 +57,7 @@ def main(
                 false_reject_rate=false_reject_rate,
                 progress=progress,
                 threshold=threshold,
+                resolution=parse_resolution(other_resolution),
             )
         stack.enter_context(detector)
         echo(f"{detector.bundle.label}, rejects above {detector.threshold:.4g}")

@@ -38,6 +38,9 @@ def main(
     threshold: float = typer.Option(None, help="Reject scores above this, in place of the bundle's threshold."),
     product: str = typer.Option(None, help="Product of a unified bundle."),
     precision: str = typer.Option(None, help="fp32, fp16, int8; default: the fastest that passed its gate."),
+    other_resolution: str = typer.Option(
+        None, metavar="WIDTHxHEIGHT", help="The camera sees the view of the training pictures in other pixels."
+    ),
     device: str = typer.Option("auto", help="auto, cpu, openvino, cuda, tensorrt."),
     threads: int = typer.Option(None, min=1, max=256, help="CPU threads; default: all cores, at most 8."),
     keep_warm: bool = typer.Option(False, "--keep-warm", help="Keep the GPU's clocks up between parts; costs energy."),
@@ -68,7 +71,7 @@ def main(
     if show:
         check_display()
     choices: Any = {"precision": precision, "product": product, "false_reject_rate": false_reject_rate}
-    choices["threshold"] = threshold
+    choices |= {"threshold": threshold, "resolution": parse_resolution(other_resolution)}
     with engine_progress() as progress:
         detector = load(path, device, threads=threads, progress=progress, keep_warm=keep_warm, **choices)
     with detector, ExitStack() as stack:
@@ -85,6 +88,20 @@ def main(
             problem = run_pipeline(source, detector, sinks, stats, max_frames)
         show_line(stats.line(source.dropped, stats.mean_rate), out)
     finish(stats, problem, fail_on_reject)
+
+
+def parse_resolution(text: str | None) -> tuple[int, int] | None:
+    """``1280x1024`` as ``(width, height)``; None stays None.
+
+    Raises:
+        UsageError: it is not two whole numbers.
+    """
+    from edgeirf.cli.bench import parse_size
+
+    if text is None:
+        return None
+    height, width = parse_size(text)
+    return width, height
 
 
 def newest_bundle(folder: Path) -> Path:
