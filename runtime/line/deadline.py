@@ -25,6 +25,7 @@ class _Open:
     views: dict[str, Verdict] = field(default_factory=dict)
     captured: set[str] = field(default_factory=set)
     absent: dict[str, tuple[Absent, str]] = field(default_factory=dict)
+    stale: set[str] = field(default_factory=set)
 
 
 class Parts:
@@ -91,6 +92,11 @@ class Parts:
         if ticket in self._open:
             self._open[ticket].captured.add(view)
 
+    def stale(self, ticket: Ticket, view: str) -> None:
+        """The only frame of the view so far was taken too long before the trigger."""
+        if ticket in self._open:
+            self._open[ticket].stale.add(view)
+
     def scored(self, ticket: Ticket, view: str, verdict: Verdict) -> PartVerdict | None:
         """A view was inspected, or could not be."""
         one = self._open.get(ticket)
@@ -139,6 +145,9 @@ class Parts:
         for view, (reason, detail) in one.absent.items():
             return self._decide(ticket, now, True, reason, f"{view}: {detail}")
         missing = [view for view in self._views if view not in one.captured]
+        if one.stale.intersection(missing):
+            detail = f"the only frame of {', '.join(missing)} was taken before the trigger"
+            return self._decide(ticket, now, True, "stale", detail)
         if missing:
             detail = f"no frame of {', '.join(missing)} before the deadline"
             return self._decide(ticket, now, True, "missing_view", detail)

@@ -67,6 +67,13 @@ def run(*events: tuple[Any, ...]) -> PartVerdict | None:
             "b: not scored before the deadline",
         ),
         ([("absent", "b", "stale", "too old"), ("at", 10.1)], True, "stale", "b: too old"),
+        ([("stale", "b"), ("scored", "a", PASS), ("scored", "b", PASS)], False, "inspected", None),
+        (
+            [("stale", "b"), ("captured", "a"), ("at", 10.1)],
+            True,
+            "stale",
+            "the only frame of b was taken before the trigger",
+        ),
         ([("scored", "a", PASS), ("fault",), ("scored", "b", PASS)], True, "fault", "broken"),
     ],
 )
