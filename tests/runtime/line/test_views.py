@@ -81,4 +81,4 @@ def test_no_part_gets_two_frames_and_none_a_frame_from_long_before_or_after_the_
     for ticket, taken in matches:
         if taken is not None:
             assert taken >= triggers[ticket - 1] - staleness
-            assert not any(triggers[ticket - 1] < later <= taken for later in triggers[ticket:])
+            assert not any(triggers[ticket - 1] < later < taken for later in triggers[ticket:])
