@@ -18,6 +18,7 @@ SELFTEST = "gpu/on_driver/inside/test_selftest.py"
 SINKS = "runtime/sinks/test_sinks.py"
 FILES = "runtime/sources/test_files.py"
 LIVE = "runtime/sources/test_live.py"
+LINE = "runtime/line/test_line.py"  # threads of one line: alone they do nothing
 SYNTHETIC = "runtime/synthetic/test_synthetic.py"
 PAGE = "calib/reports/test_evaluation_page.py"  # parts of one page
 FUSION = "export/test_model_fusion.py"
@@ -63,9 +64,18 @@ TESTED_ELSEWHERE = {
     "runtime/imaging/image_header.py": "runtime/imaging/test_images.py",  # damaged files, read as a user reads them
     "runtime/imaging/resize.py": "runtime/imaging/test_preprocess.py",
     "runtime/kernels/layout.py": "gpu/kernels/test_layout.py",  # against the compiler's own layout
+    "runtime/line/backoff.py": "test_doctests.py",
+    "runtime/line/capture_thread.py": LINE,
+    "runtime/line/engine.py": LINE,
+    "runtime/line/inspect_thread.py": LINE,
+    "runtime/line/output_thread.py": LINE,
+    "runtime/line/plan.py": LINE,
+    "runtime/line/publisher.py": LINE,
+    "runtime/line/recording.py": LINE,
     "runtime/line/stats.py": "runtime/line/test_status.py",
     "runtime/outputs/output.py": "test_doctests.py",  # an interface
     "runtime/triggers/settings.py": "runtime/line/test_config.py",  # read as a table of a file
+    "runtime/triggers/software.py": LINE,
     "runtime/triggers/trigger.py": "test_doctests.py",  # an interface
     "runtime/render/drawing.py": "gpu/kernels/test_overlay.py",  # the kernels' reference
     "runtime/render/page.py": PAGE,

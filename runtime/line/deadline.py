@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from edgeirf.part import Part, PartVerdict, Reason
+from edgeirf.part import Part, PartId, PartVerdict, Reason
 from edgeirf.verdict import Verdict
 
 Ticket = int
@@ -22,6 +22,7 @@ class _Open:
 
     part: Part
     triggered_at: float
+    needs: tuple[str, ...]
     views: dict[str, Verdict] = field(default_factory=dict)
     captured: set[str] = field(default_factory=set)
     absent: dict[str, tuple[Absent, str]] = field(default_factory=dict)
@@ -42,7 +43,7 @@ class Parts:
     part that is decided is ignored and counted.
 
     Args:
-        views: names of the views that every part needs.
+        views: names of the views that a part needs.
         clock: seconds of a monotonic clock, that of the parts' times.
         wall: seconds since 1970.
         room: parts that may be open at once.
@@ -74,18 +75,30 @@ class Parts:
         """The earliest deadline of the open parts; None when there is none."""
         return min((one.part.deadline for one in self._open.values() if one.part.deadline is not None), default=None)
 
-    def accept(self, part: Part) -> Ticket | None:
-        """Takes a part: from now on it gets exactly one verdict. None: it is not taken."""
+    def accept(self, part: Part, *views: str) -> Ticket | None:
+        """Takes a part: from now on it gets exactly one verdict. None: it is not taken.
+
+        Args:
+            part: what the trigger announced.
+            views: the views that it needs; none: all of them.
+        """
         if len(self._open) >= self._room or any(one.part.part_id == part.part_id for one in self._open.values()):
             self.refused += 1
             return None
         self.accepted += 1
-        self._open[self.accepted] = _Open(part, self._wall() - (self._clock() - part.triggered_at))
+        self._open[self.accepted] = _Open(
+            part, self._wall() - (self._clock() - part.triggered_at), views or self._views
+        )
         return self.accepted
 
     def is_open(self, ticket: Ticket) -> bool:
         """Whether the verdict of the part is still due."""
         return ticket in self._open
+
+    def part_id(self, ticket: Ticket) -> PartId | None:
+        """The id of an open part."""
+        one = self._open.get(ticket)
+        return None if one is None else one.part.part_id
 
     def captured(self, ticket: Ticket, view: str) -> None:
         """A frame of the view is there and not yet scored."""
@@ -130,7 +143,7 @@ class Parts:
     def _settle(self, ticket: Ticket, one: _Open) -> PartVerdict | None:
         """The verdict, when every view has been scored or is absent."""
         now = self._clock()
-        if not all(view in one.views or view in one.absent for view in self._views):
+        if not all(view in one.views or view in one.absent for view in one.needs):
             return None
         if _over(one.part, now):
             return self._overdue(ticket, one, now)
@@ -144,14 +157,14 @@ class Parts:
     def _overdue(self, ticket: Ticket, one: _Open, now: float) -> PartVerdict:
         for view, (reason, detail) in one.absent.items():
             return self._decide(ticket, now, True, reason, f"{view}: {detail}")
-        missing = [view for view in self._views if view not in one.captured]
+        missing = [view for view in one.needs if view not in one.captured]
         if one.stale.intersection(missing):
             detail = f"the only frame of {', '.join(missing)} was taken before the trigger"
             return self._decide(ticket, now, True, "stale", detail)
         if missing:
             detail = f"no frame of {', '.join(missing)} before the deadline"
             return self._decide(ticket, now, True, "missing_view", detail)
-        waiting = [view for view in self._views if view not in one.views]
+        waiting = [view for view in one.needs if view not in one.views]
         detail = f"{', '.join(waiting)}: not scored before the deadline" if waiting else "scored after the deadline"
         return self._decide(ticket, now, True, "late", detail)
 
