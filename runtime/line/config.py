@@ -94,10 +94,12 @@ class RecordSettings:
     Attributes:
         audit: SQLite file with one row a part.
         rejects: folder for the frame and the heat map of each reject.
+        drift: watch scores and frames; the line is DEGRADED, with the reason, when they drift.
     """
 
     audit: Path | None = None
     rejects: Path | None = None
+    drift: bool = False
 
 
 @dataclass(frozen=True)

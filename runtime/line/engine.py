@@ -118,15 +118,19 @@ class Engine:
 
     def start(self) -> None:
         """Starts all threads."""
-        for thread in (*self._inspects.values(), *self._captures.values()):
+        for thread in self._inspects.values():
             thread.start()
+        for capture in self._captures.values():
+            capture.start()
 
     def close(self) -> None:
         """Ends all threads and frees cameras and devices; what hangs is left behind."""
         with self._hub.lock:
             self._stopped = True
             self._hub.lock.notify_all()
-        for thread in (*self._captures.values(), *self._inspects.values()):
+        for capture in self._captures.values():
+            capture.stop()
+        for thread in self._inspects.values():
             thread.stop()
         for capture in self._captures.values():
             capture.close()

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgeirf.part import PartVerdict
+from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.line.capture_thread import Station
 from edgeirf.runtime.line.engine import DetectorPlan
 from edgeirf.runtime.line.recording import Recording
 from edgeirf.runtime.outputs.output import Output
-from edgeirf.runtime.sources.frame import Frame
 from edgeirf.runtime.triggers.trigger import Trigger
 
 
@@ -22,7 +22,7 @@ class AuditTrail(Protocol):
         """Keeps one verdict."""
         ...
 
-    def close(self) -> None:
+    def close(self) -> object:
         """Finishes."""
         ...
 
@@ -30,7 +30,7 @@ class AuditTrail(Protocol):
 class Watch(Protocol):
     """Looks for drift; ``edgeirf.runtime.monitor.monitor.Monitor`` is one."""
 
-    def watch(self, verdict: PartVerdict, frame: Frame | None) -> str | None:
+    def watch(self, part: PartVerdict, frame: Pixels | None) -> str | None:
         """A reason for DEGRADED, None where there is none."""
         ...
 

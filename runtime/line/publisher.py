@@ -12,6 +12,7 @@ from typing import Protocol
 
 from edgeirf.errors import EdgeirfError
 from edgeirf.part import PartVerdict
+from edgeirf.runtime.imaging.pixel_format import to_bgr
 from edgeirf.runtime.line.deadline import Parts
 from edgeirf.runtime.line.output_thread import CLOSE_S, Due, OutputThread
 from edgeirf.runtime.line.plan import LinePlan, Watch
@@ -138,7 +139,8 @@ class Publisher:
 
     def _watch(self, watch: Watch, verdict: PartVerdict, frame: Frame | None) -> None:
         try:
-            detail = watch.watch(verdict, frame)
+            pixels = None if frame is None or frame.image is None else to_bgr(frame.image, frame.pixel_format)
+            detail = watch.watch(verdict, pixels)
         except Exception as error:  # decoration: the inspection goes on without it
             detail = f"the monitor failed: {type(error).__name__}: {error}"
         with self._desk.lock:

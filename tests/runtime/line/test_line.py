@@ -350,8 +350,8 @@ def test_a_monitor_that_sees_drift_degrades_the_line_and_one_that_fails_stops_no
     class Watch:
         said: str | None = "light -6 %"
 
-        def watch(self, verdict: PartVerdict, frame: Any) -> str | None:
-            assert frame.image is not None
+        def watch(self, part: PartVerdict, frame: Any) -> str | None:
+            assert frame.shape == (8, 8, 3)
             if self.said == "raise":
                 raise RuntimeError("broken")
             return self.said
