@@ -27,6 +27,7 @@ GRAPHS = "edgeirf/onnx_check/test_check.py"  # whole graphs: a part alone refuse
 CANDIDATES = "export/precision/test_candidates.py"
 
 TESTED_ELSEWHERE = {
+    "edgeirf/cli/init.py": "edgeirf/cli/test_run_line.py",  # what it writes is run
     "edgeirf/cli/tune.py": "edgeirf/cli/test_train.py",  # wrong uses; the work is in export/test_tune.py
     "edgeirf/errors.py": "edgeirf/cli/test_run.py",  # classes without code: their exit codes
     "edgeirf/part.py": "test_doctests.py",  # plain data
@@ -66,8 +67,10 @@ TESTED_ELSEWHERE = {
     "runtime/kernels/layout.py": "gpu/kernels/test_layout.py",  # against the compiler's own layout
     "runtime/line/backoff.py": "test_doctests.py",
     "runtime/line/capture_thread.py": LINE,
+    "runtime/line/checking.py": "edgeirf/cli/test_run_line.py",
     "runtime/line/engine.py": LINE,
     "runtime/line/inspect_thread.py": LINE,
+    "runtime/line/opening.py": "edgeirf/cli/test_run_line.py",
     "runtime/line/output_thread.py": LINE,
     "runtime/line/plan.py": LINE,
     "runtime/line/publisher.py": LINE,

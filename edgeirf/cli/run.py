@@ -31,6 +31,9 @@ _FORMAT = "Pixel format when it is not BGR or gray: bayer_rggb8 (or grbg8, gbrg8
 
 
 def main(
+    context: typer.Context,
+    config: Path = typer.Argument(None, metavar="[LINE.toml]", help="A line: see `edgeirf init`. It replaces options."),
+    check: bool = typer.Option(False, "--check", help="Open everything that LINE.toml names, and say what works."),
     camera: str = typer.Option("0", "--camera", "-c", metavar="SOURCE", help=_CAMERA),
     model: Path = typer.Option(None, "--model", "-m", metavar="FILE.irf", help="Bundle; default: the newest one here."),
     pixel_format: str = typer.Option(None, metavar="FORMAT", help=_FORMAT),
@@ -51,10 +54,13 @@ def main(
     ),
     fail_on_reject: bool = typer.Option(False, "--fail-on-reject", help="Exit with 1 when a part was rejected."),
 ) -> None:
-    """Inspect the parts that a camera sees.
+    """Inspect the parts that a camera sees, or run the line that a file describes.
 
     Ctrl-C ends the run cleanly. Exit code 1: a frame could not be inspected, or the source failed.
     """
+    if config is not None or check:
+        start_line(context, config, check, max_frames, fail_on_reject)
+        return
     from edgeirf.runtime.detector import load
     from edgeirf.runtime.imaging.pixel_format import check_name
     from edgeirf.runtime.line.pipeline import run_pipeline
@@ -85,6 +91,30 @@ def main(
             problem = run_pipeline(source, detector, sinks, stats, max_frames)
         show_line(stats.line(source.dropped, stats.mean_rate), out)
     finish(stats, problem, fail_on_reject)
+
+
+def start_line(
+    context: typer.Context, config: Path | None, check: bool, max_parts: int | None, fail_on_reject: bool
+) -> None:
+    """Runs or checks the line of a file.
+
+    Raises:
+        UsageError: no file is named, or options stand beside it that the file says.
+    """
+    from edgeirf.cli.run_line import check_line, run_line
+
+    if config is None:
+        raise UsageError("--check needs a line: edgeirf run line.toml --check; `edgeirf init` writes one")
+    given = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    beside = sorted({*given} - {"config", "check", "max_frames", "fail_on_reject"})
+    if beside:
+        raise UsageError(
+            f"{config} describes the line: leave --{beside[0].replace('_', '-')} away, or leave the file away"
+        )
+    if check:
+        check_line(config)
+    else:
+        run_line(config, max_parts, fail_on_reject)
 
 
 def newest_bundle(folder: Path) -> Path:

@@ -72,7 +72,7 @@ def open_plan(config: LineConfig, show: Callable[[str], None] = lambda line: Non
         stations=[_station(config, camera, keys[camera.name]) for camera in config.cameras],
         detectors=plans,
         outputs=outputs,
-        trigger=_trigger(config, outputs),
+        trigger=open_trigger(config, outputs),
         together=line.parts == "together",
         deadline_s=None if line.deadline_ms is None else line.deadline_ms / 1e3,
         room=line.queue,
@@ -215,7 +215,12 @@ def _standby(
     return None
 
 
-def _trigger(config: LineConfig, outputs: Sequence[Output]) -> Trigger | None:
+def open_trigger(config: LineConfig, outputs: Sequence[Output]) -> Trigger | None:
+    """The trigger, not yet started; None for free-running cameras.
+
+    Raises:
+        UsageError: it needs an output that is not there.
+    """
     settings = config.trigger
     if isinstance(settings, FreeSettings):
         return None

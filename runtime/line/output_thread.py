@@ -58,8 +58,8 @@ class OutputThread:
 
     Args:
         output: only this thread calls it.
-        report: told ``None`` when the output works, else why it does not.
-        broken: told of an error of the program; the line goes to FAULT.
+        report: called with None when the output works, else with the reason why it does not.
+        broken: called with an error of the program; the line goes to FAULT.
         heartbeat_s: period of the heartbeat.
         room: verdicts that may wait; beyond that the oldest is lost.
         clock: that of the deadlines.

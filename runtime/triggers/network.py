@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import logging
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ from edgeirf.runtime.triggers.handshake import Control
 from edgeirf.runtime.triggers.settings import HttpSettings
 from edgeirf.runtime.triggers.trigger import Announce
 
+log = logging.getLogger("edgeirf")
 MAX_BODY = 65_536
 """Bytes of a request's body at most."""
 _TIMEOUT_S = 5.0
@@ -72,6 +74,7 @@ class HttpTrigger:
             ) from None
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
+        log.warning("trigger: POST /trigger on %s:%d", where[0], self.port)
         threading.Thread(target=self._server.serve_forever, args=(0.1,), name="trigger http", daemon=True).start()
 
     def stop(self) -> None:
