@@ -98,6 +98,11 @@ class FakeDetector:
         self.delay_s, self.lost, self.closed = 0.0, False, 0
         self.fault: Exception | None = None
 
+    def opened(self) -> FakeDetector:
+        """As it is after it was opened anew: nothing is in flight."""
+        self._queue.clear()
+        return self
+
     @property
     def in_flight(self) -> int:
         """How many results are due."""

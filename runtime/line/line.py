@@ -53,6 +53,7 @@ class Line:
         on_verdict: called with each verdict after the outputs have it.
         on_state: called with each state and its reason.
         max_parts: the line stops after so many verdicts.
+        wall: seconds since 1970, for the times that people read.
     """
 
     def __init__(
@@ -61,10 +62,11 @@ class Line:
         on_verdict: Callable[[PartVerdict], None] = lambda verdict: None,
         on_state: Callable[[State, str], None] = lambda state, reason: None,
         max_parts: int | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.plan, self._on_state, self._max = plan, on_state, max_parts
         self.lock = threading.Condition()
-        self.parts = Parts([station.name for station in plan.stations], room=plan.room)
+        self.parts = Parts([station.name for station in plan.stations], wall=wall, room=plan.room)
         self.missed = 0
         """Triggers that were not accepted."""
         self._states, self._engine = States(), Engine(self, plan.stations, plan.detectors, *self._mode)
@@ -113,6 +115,8 @@ class Line:
         with self.lock:
             if self.state != "FAULT":
                 return False
+            if self._acknowledged:
+                return True
             log.warning("%s acknowledges: %s", operator, self.reason)
             action = getattr(self.plan.audit, "action", None)
             if action is not None:

@@ -135,7 +135,10 @@ class Publisher:
             reason = str(error) if isinstance(error, EdgeirfError) else f"{type(error).__name__}: {error}"
             with self._desk.lock:
                 self._desk.fault(f"audit: {reason}")
-            return replace(verdict, reject=True, reason="fault", detail=f"not recorded: {one_line(reason)}")
+            rejected = replace(verdict, reject=True, reason="fault", detail=f"not recorded: {one_line(reason)}")
+            with suppress(Exception):  # it may have been for a moment only
+                self._plan.audit.write(rejected)
+            return rejected
 
     def _watch(self, watch: Watch, verdict: PartVerdict, frame: Frame | None) -> None:
         try:

@@ -61,7 +61,7 @@ class Rig:
 
     def _detector(self, sizes: Any) -> FakeDetector:
         self.opened.append(self.detector)
-        return self.detector
+        return self.detector.opened()
 
     def _run(self) -> None:
         try:
