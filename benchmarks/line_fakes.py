@@ -11,7 +11,7 @@ from threading import Event
 import numpy as np
 
 from edgeirf.errors import BackendError, EdgeirfError, FrameError, OutputError, SourceError
-from edgeirf.part import PartVerdict
+from edgeirf.part import Part, PartId, PartVerdict
 from edgeirf.runtime.inspection import Inspection
 from edgeirf.runtime.outputs.output import Output, State
 from edgeirf.runtime.sources.frame import Frame
@@ -155,7 +155,7 @@ class FakeOutput(Output):
     """Remembers what it is given.
 
     Attributes:
-        verdicts, states, beats: what came, in order.
+        expected, verdicts, states, beats: what came, in order.
         safes: how often it was put in its safe state.
         is_safe: nothing was acted on since.
         dead: opening and acting fail.
@@ -166,6 +166,7 @@ class FakeOutput(Output):
     def __init__(self, name: str = "fake", durable: bool = False) -> None:
         super().__init__(name)
         self.durable = durable
+        self.expected: list[PartId] = []
         self.verdicts: list[PartVerdict] = []
         self.states: list[tuple[State, str]] = []
         self.beats: list[int] = []
@@ -175,6 +176,10 @@ class FakeOutput(Output):
     def open(self) -> None:
         """Connects."""
         self._trouble()
+
+    def expect(self, part: Part) -> None:
+        """Remembers."""
+        self.expected.append(part.part_id)
 
     def act(self, verdict: PartVerdict) -> None:
         """Remembers."""

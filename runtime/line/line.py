@@ -103,9 +103,11 @@ class Line:
     def announce(self, part_id: PartId | None, at: float) -> bool:
         """A part is there; see :data:`edgeirf.runtime.triggers.trigger.Announce`."""
         with self.lock:
-            ticket = self.open_part(part_id, at) if self._states.takes_parts else None
+            ticket = self.open_part(part_id, at)
             if ticket is None:
                 self.missed += 1
+                if self._states.takes_parts:  # an output that rejects by default rejects this part too
+                    self._expect(Part(f"refused/{self.missed}", at))
                 return False
             self._engine.want(ticket, at)
             return True
@@ -264,12 +266,17 @@ class Line:
         name, number = view or "", self._numbers.get(view or "", 0) + 1
         if part_id is None:
             part_id = f"{name}/{number}" if name else number
-        deadline = None if self.plan.deadline_s is None else at + self.plan.deadline_s
-        ticket = self.parts.accept(Part(part_id, at, deadline), *([view] if view else []))
+        part = Part(part_id, at, None if self.plan.deadline_s is None else at + self.plan.deadline_s)
+        ticket = self.parts.accept(part, *([view] if view else []))
         if ticket is not None:
             self._numbers[name] = number
-            self._about[part_id] = (deadline, None)
+            self._about[part_id] = (part.deadline, None)
+            self._expect(part)
         return ticket
+
+    def _expect(self, part: Part) -> None:
+        for thread in self._outputs:
+            thread.give(part)
 
     def decide(self, verdict: PartVerdict | None) -> None:
         """Publishes a verdict, where there is one. The lock is held."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from edgeirf.errors import EdgeirfError
-from edgeirf.part import PartVerdict
+from edgeirf.part import Part, PartVerdict
 from edgeirf.runtime.line.backoff import Backoff
 from edgeirf.runtime.outputs.output import Output, State
 
@@ -78,7 +78,7 @@ class OutputThread:
         self._report, self._broken, self._clock = report, broken, clock
         self._heartbeat, self._room, self._backoff = heartbeat_s, room, Backoff()
         self._changed = threading.Condition()
-        self._due: deque[Due] = deque()
+        self._due: deque[Due | Part] = deque()
         self._state: tuple[State, str] = ("INIT", "")
         self._state_known = self._safe_done = True
         self._connected = self._closing = self._behind = False
@@ -89,13 +89,12 @@ class OutputThread:
         """Starts the thread; it connects by itself."""
         self._thread.start()
 
-    def give(self, due: Due) -> None:
-        """Takes a verdict; never waits."""
+    def give(self, due: Due | Part) -> None:
+        """Takes a verdict, or the news that a part was accepted; never waits."""
         with self._changed:
             full = len(self._due) >= self._room
             if full:
-                self._due.popleft()
-                self.counters.lost += 1
+                self.counters.lost += isinstance(self._due.popleft(), Due)
             self._due.append(due)
             self._changed.notify()
         if full:
@@ -131,7 +130,7 @@ class OutputThread:
                     self._away(f"{type(error).__name__}: {error}")
                     self._broken(f"output {self.output.name}: {type(error).__name__}: {error}")
         finally:
-            self.counters.lost += len(self._due)
+            self._lose()
             self._quietly(self.output.safe)
             self._quietly(self.output.close)
 
@@ -163,8 +162,7 @@ class OutputThread:
         """Opens the output when it is time to. Meanwhile signals are lost: a late one would meet another part."""
         with self._changed:
             if not self.output.durable and self._next_try:
-                self.counters.lost += len(self._due)
-                self._due.clear()
+                self._lose()
             if self._clock() < self._next_try:
                 self._changed.wait(max(0.0, min(self._next_try - self._clock(), 0.1)))
                 return
@@ -175,13 +173,20 @@ class OutputThread:
         self._backoff.reset()
         self._report(None)
 
-    def _take(self) -> Due | None:
+    def _lose(self) -> None:
+        self.counters.lost += sum(isinstance(due, Due) for due in self._due)
+        self._due.clear()
+
+    def _take(self) -> Due | Part | None:
         with self._changed:
             if not self._due and self._state_known and self._safe_done and not self._closing:
                 self._changed.wait(max(0.0, self._next_beat - self._clock()))
             return self._due.popleft() if self._due else None
 
-    def _act(self, due: Due) -> None:
+    def _act(self, due: Due | Part) -> None:
+        if isinstance(due, Part):
+            self.output.expect(due)
+            return
         verdict = due.verdict if self.output.durable else self._as_signal(due)
         try:
             self.output.act(verdict)

@@ -330,6 +330,16 @@ def test_a_peer_whose_heartbeat_stands_is_a_fault() -> None:
         assert "heartbeat of the PLC" in rig.line.reason
 
 
+def test_an_output_hears_of_every_part_before_its_verdict_and_of_a_trigger_that_was_refused_for_want_of_room() -> None:
+    with running(deadline_s=30.0, room=1) as rig:
+        assert rig.trigger.fire(1)
+        assert not rig.trigger.fire(2)
+        until(lambda: rig.output.expected == [1, "refused/1"])
+        assert rig.output.verdicts == []
+        rig.camera.push(GOOD)
+        until(lambda: len(rig.output.verdicts) == 1)
+
+
 def test_a_line_that_stops_rejects_what_is_open() -> None:
     with running(deadline_s=30.0) as rig:
         assert rig.trigger.fire(1)
