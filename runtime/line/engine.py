@@ -34,7 +34,7 @@ class DetectorPlan:
 
 
 class Hub(Protocol):
-    """What the engine asks of the line. Everything but ``inspected`` is called with the lock held."""
+    """What the engine asks of the line."""
 
     lock: Condition
     parts: Parts
@@ -168,10 +168,7 @@ class Engine:
         return max((thread.busy_s for thread in self._inspects.values()), default=0.0)
 
     def _capture(self, station: Station) -> CaptureThread:
-        def away(detail: str | None) -> None:
-            with self._hub.lock:
-                self._hub.degraded(f"camera {station.name}", detail)
-
+        away = partial(self._hub.degraded, f"camera {station.name}")
         return CaptureThread(station, partial(self._arrived, station.name), away, self._broken)
 
     def _arrived(self, name: str, frame: Frame) -> None:
@@ -240,11 +237,9 @@ class Engine:
     def _lost(self, key: str, error: EdgeirfError) -> LineDetector | None:
         standby = self._standby.pop(key, None)
         if standby is not None:
-            with self._hub.lock:
-                self._hub.degraded("device", f"{error}: the CPU inspects")
+            self._hub.degraded("device", f"{error}: the CPU inspects")
         return standby
 
     def _broken(self, reason: str) -> None:
-        with self._hub.lock:
-            if not self._stopped:
-                self._hub.fault(reason)
+        if not self._stopped:
+            self._hub.fault(reason)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -12,14 +14,17 @@ from edgeirf.errors import EdgeirfError
 from edgeirf.part import Part, PartId, PartVerdict
 from edgeirf.runtime.inspection import Inspection
 from edgeirf.runtime.line.backoff import Backoff
-from edgeirf.runtime.line.deadline import Parts, Ticket
+from edgeirf.runtime.line.deadline import Ticket
 from edgeirf.runtime.line.engine import Engine
+from edgeirf.runtime.line.heartbeat import Heartbeat
 from edgeirf.runtime.line.inspect_thread import Job
-from edgeirf.runtime.line.output_thread import CLOSE_S, OutputThread
+from edgeirf.runtime.line.intake import Intake
+from edgeirf.runtime.line.output_thread import OutputThread
+from edgeirf.runtime.line.output_threads import OutputThreads
 from edgeirf.runtime.line.plan import LinePlan
-from edgeirf.runtime.line.publisher import Decided, Publisher, one_line
+from edgeirf.runtime.line.publisher import Publisher, one_line
 from edgeirf.runtime.line.states import States
-from edgeirf.runtime.outputs.output import Output, State
+from edgeirf.runtime.outputs.output import State
 from edgeirf.runtime.sources.frame import Frame
 
 log = logging.getLogger("edgeirf")
@@ -64,19 +69,21 @@ class Line:
         max_parts: int | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.plan, self._on_state, self._max = plan, on_state, max_parts
+        self.plan, self._on_state = plan, on_state
         self.lock = threading.Condition()
-        self.parts = Parts([station.name for station in plan.stations], wall=wall, room=plan.room)
+        views = [station.name for station in plan.stations]
+        self._intake = Intake(views, plan.deadline_s, plan.room, max_parts, wall, plan.watch is not None)
+        self.parts = self._intake.parts
         self.missed = 0
         """Triggers that were not accepted."""
-        self._states, self._engine = States(), Engine(self, plan.stations, plan.detectors, *self._mode)
-        self._about: dict[PartId, tuple[float | None, Frame | None]] = {}
-        self._stopping = self._acknowledged = False
-        self._numbers: dict[str, int] = {}
+        self._states, self._engine = States(), self._new_engine()
+        self._stopping = False
+        self._operator: str | None = None
         self._dropped = 0
-        self._beat: tuple[int, float] | None = None
-        self._outputs = [self._thread(output) for output in plan.outputs]
-        self._publisher = Publisher(self, plan, self._outputs, on_verdict)
+        self._heartbeat = Heartbeat(plan.peer_timeout_s, time.monotonic())
+        self._news: deque[tuple[State, str]] = deque()
+        self._outputs = OutputThreads(plan.outputs, self.degraded, self.fault, plan.heartbeat_s)
+        self._publisher = Publisher(self, plan, self._outputs.give, on_verdict)
 
     @property
     def state(self) -> State:
@@ -96,9 +103,7 @@ class Line:
     @property
     def outputs(self) -> Sequence[OutputThread]:
         """The outputs with their counters."""
-        return self._outputs
-
-    # What triggers, peers and operators ask
+        return self._outputs.threads
 
     def announce(self, part_id: PartId | None, at: float) -> bool:
         """A part is there; see :data:`edgeirf.runtime.triggers.trigger.Announce`."""
@@ -107,7 +112,7 @@ class Line:
             if ticket is None:
                 self.missed += 1
                 if self._states.takes_parts:  # an output that rejects by default rejects this part too
-                    self._expect(Part(f"refused/{self.missed}", at))
+                    self._outputs.give(Part(f"refused/{self.missed}", at))
                 return False
             self._engine.want(ticket, at)
             return True
@@ -115,30 +120,19 @@ class Line:
     def acknowledge(self, operator: str) -> bool:
         """An operator has seen the fault: the line opens everything anew. False: there is no fault."""
         with self.lock:
-            if self.state != "FAULT":
-                return False
-            if self._acknowledged:
-                return True
-            log.warning("%s acknowledges: %s", operator, self.reason)
-            action = getattr(self.plan.audit, "action", None)
-            if action is not None:
-                with suppress(EdgeirfError):  # a full disk must not keep the line in FAULT for ever
-                    action(operator, f"acknowledged: {self.reason}")
-            self._acknowledged = True
-            self.lock.notify_all()
-            return True
+            if self.state == "FAULT" and self._operator is None:
+                self._operator = operator
+                self.lock.notify_all()
+            return self.state == "FAULT"
 
     def heard(self, count: int) -> None:
         """The heartbeat of the peer: a counter that must change."""
         with self.lock:
-            if self._beat is None or self._beat[0] != count:
-                self._beat = (count, time.monotonic())
+            self._heartbeat.heard(count, time.monotonic())
 
     def stop(self) -> None:
         """Ends :meth:`run` soon. Takes no lock: signal handlers may call it."""
         self._stopping = True
-
-    # The run
 
     def run(self) -> EdgeirfError | None:
         """Runs the line.
@@ -150,8 +144,7 @@ class Line:
             EdgeirfError: a camera, detector or trigger cannot be opened at the start.
         """
         self._publisher.start()
-        for thread in self._outputs:
-            thread.start()
+        self._outputs.start()
         try:
             self._open()
             if self.plan.trigger is not None:
@@ -165,7 +158,7 @@ class Line:
 
     def _open(self) -> None:
         """INIT to RUNNING, with a new engine."""
-        engine = Engine(self, self.plan.stations, self.plan.detectors, *self._mode)
+        engine = self._new_engine()
         try:
             engine.open()
         except BaseException:
@@ -173,31 +166,32 @@ class Line:
             raise
         with self.lock:
             self._engine = engine
-            self._beat = None if self._beat is None else (self._beat[0], time.monotonic())
-            self._opened_at = time.monotonic()
+            self._heartbeat.restart(time.monotonic())
             self._settled(self._states.opened())
             self._settled(self._states.started())
             engine.start()
 
-    @property
-    def _mode(self) -> tuple[bool, bool]:
-        return self.plan.trigger is None, self.plan.together
+    def _new_engine(self) -> Engine:
+        plan = self.plan
+        return Engine(self, plan.stations, plan.detectors, free=plan.trigger is None, together=plan.together)
 
     def _await_end(self) -> bool:
         """Waits for the end (True) or a fault (False), and closes the engine."""
-        with self.lock:
-            while self.state != "FAULT" and not self._stopping and not self._is_finished():
+        while not self._stopping:
+            self._show_news()
+            with self.lock:
+                done = self._intake.is_complete or (self._engine.finished and len(self.parts) == 0)
+                if self.state == "FAULT" or done:
+                    break
                 self.lock.wait(POLL_S)
                 self._look_for_silence()
+        with self.lock:
             fault = self.state == "FAULT" and not self._stopping
             if not fault:
                 self._finish_parts()
         self._engine.close()
+        self._show_news()
         return not fault
-
-    def _is_finished(self) -> bool:
-        counted = self._max is not None and self.parts.decided >= self._max
-        return counted or (self._engine.finished and len(self.parts) == 0)
 
     def _finish_parts(self) -> None:
         """The open parts get their verdict while the cameras still run; after :data:`FINISH_S` they are rejected."""
@@ -213,30 +207,38 @@ class Line:
         limit = max(HANG_S, 10 * (self.plan.deadline_s or 0))
         if self._engine.busy_s > limit:
             self.fault(f"the device has not answered for {limit:g} s: restart the program, run `edgeirf doctor`")
-        timeout = self.plan.peer_timeout_s
-        if timeout and time.monotonic() - (self._beat[1] if self._beat else self._opened_at) > timeout:
-            self.fault(f"the heartbeat of the PLC has not changed for {timeout:g} s: check the PLC and the cable")
+        if self._heartbeat.is_silent(time.monotonic()):
+            limit = self._heartbeat.timeout_s
+            self.fault(f"the heartbeat of the PLC has not changed for {limit:g} s: check the PLC and the cable")
 
     def _await_recovery(self) -> None:
         """FAULT until everything is open again."""
         backoff = Backoff(0.5, 30.0)
         while not self._stopping and self.state == "FAULT":
+            until = time.monotonic() + backoff.next() if self.plan.self_recovery else math.inf
             with self.lock:
-                until = time.monotonic() + backoff.next()
-                while not self._stopping and not self._acknowledged:
-                    if self.plan.self_recovery and time.monotonic() >= until:
-                        break
+                while not self._stopping and self._operator is None and time.monotonic() < until:
                     self.lock.wait(POLL_S)
-                if self._stopping:
-                    return
-                self._acknowledged = False
-                self._dropped += self._engine.dropped
-                self._settled(self._states.leave_fault())
-            try:
-                self._open()
-            except Exception as error:  # what could be opened before fails now: the fault is not over
-                with self.lock:
-                    self.fault(str(error) if isinstance(error, EdgeirfError) else f"{type(error).__name__}: {error}")
+            if not self._stopping:
+                self._leave_fault()
+                self._show_news()
+
+    def _leave_fault(self) -> None:
+        """Opens everything anew. What fails then is a fault again."""
+        if self._operator is not None:
+            log.warning("%s acknowledges: %s", self._operator, self.reason)
+            action = getattr(self.plan.audit, "action", None)
+            if action is not None:
+                with suppress(EdgeirfError):  # a full disk must not keep the line in FAULT for ever
+                    action(self._operator, f"acknowledged: {self.reason}")
+        with self.lock:
+            self._operator = None
+            self._dropped += self._engine.dropped
+            self._settled(self._states.leave_fault())
+        try:
+            self._open()
+        except Exception as error:
+            self.fault(str(error) if isinstance(error, EdgeirfError) else f"{type(error).__name__}: {error}")
 
     def _close(self) -> None:
         if self.plan.trigger is not None:
@@ -247,84 +249,56 @@ class Line:
             for verdict in self.parts.fault("the line was stopped"):
                 self.decide(verdict)
         self._publisher.close()
-        for thread in self._outputs:
-            thread.close()
-        until = time.monotonic() + CLOSE_S
-        for thread in self._outputs:
-            if not thread.join(max(0.0, until - time.monotonic())):
-                log.warning("output %s does not end: it is left behind", thread.output.name)
+        self._outputs.close()
         for keeper in (self.plan.recording, self.plan.audit):
             if keeper is not None:
                 keeper.close()
-
-    # What the engine asks
+        self._show_news()
 
     def open_part(self, part_id: PartId | None, at: float, view: str | None = None) -> Ticket | None:
         """Accepts a part. The lock is held."""
-        if not self._states.takes_parts or (self._max is not None and self.parts.accepted >= self._max):
+        opened = self._intake.open(part_id, at, view) if self._states.takes_parts else None
+        if opened is None:
             return None
-        name, number = view or "", self._numbers.get(view or "", 0) + 1
-        if part_id is None:
-            part_id = f"{name}/{number}" if name else number
-        part = Part(part_id, at, None if self.plan.deadline_s is None else at + self.plan.deadline_s)
-        ticket = self.parts.accept(part, *([view] if view else []))
-        if ticket is not None:
-            self._numbers[name] = number
-            self._about[part_id] = (part.deadline, None)
-            self._expect(part)
+        part, ticket = opened
+        self._outputs.give(part)
         return ticket
-
-    def _expect(self, part: Part) -> None:
-        for thread in self._outputs:
-            thread.give(part)
 
     def decide(self, verdict: PartVerdict | None) -> None:
         """Publishes a verdict, where there is one. The lock is held."""
         if verdict is not None:
-            deadline, frame = self._about.pop(verdict.part_id)
-            self._publisher.put(Decided(verdict, deadline, frame))
+            self._publisher.put(self._intake.decided(verdict))
 
     def seen(self, ticket: Ticket, frame: Frame) -> None:
         """Keeps a part's first frame for the monitor. The lock is held."""
-        part_id = self.parts.part_id(ticket)
-        if self.plan.watch is not None and part_id in self._about and self._about[part_id][1] is None:
-            self._about[part_id] = (self._about[part_id][0], frame)
+        self._intake.seen(ticket, frame)
 
     def inspected(self, job: Job, inspection: Inspection) -> None:
         """Keeps an inspection's pictures. Called without the lock."""
         if self.plan.recording is not None:
-            problem = self.plan.recording.take(inspection)
-            with self.lock:
-                self.degraded("pictures", problem)
+            self.degraded("pictures", self.plan.recording.take(inspection))
 
     def degraded(self, cause: str, detail: str | None) -> None:
-        """Something needs a person; None: no longer. The lock is held."""
-        self._settled(self._states.clear(cause) if detail is None else self._states.degrade(cause, one_line(detail)))
+        """Something needs a person; None: no longer."""
+        with self.lock:
+            states = self._states
+            self._settled(states.clear(cause) if detail is None else states.degrade(cause, one_line(detail)))
 
     def fault(self, reason: str) -> None:
-        """Rejects every open part and puts the outputs in their safe state. The lock is held."""
-        self._settled(self._states.fault(one_line(reason)))
-        for verdict in self.parts.fault(self.reason):
-            self.decide(verdict)
+        """Rejects every open part and puts the outputs in their safe state."""
+        with self.lock:
+            self._settled(self._states.fault(one_line(reason)))
+            for verdict in self.parts.fault(self.reason):
+                self.decide(verdict)
 
     def _settled(self, changed: bool) -> None:
-        """Publishes the state after it changed."""
+        """Publishes the state after it changed. What people see comes later, without the lock: a terminal may wait."""
         if changed:
-            for thread in self._outputs:
-                thread.state(self.state, self.reason)
-            with suppress(Exception):  # decoration
-                self._on_state(self.state, self.reason)
+            self._outputs.state(self.state, self.reason)
+            self._news.append((self.state, self.reason))
             self.lock.notify_all()
 
-    def _thread(self, output: Output) -> OutputThread:
-        cause = f"output {output.name}"
-
-        def report(detail: str | None) -> None:
-            with self.lock:
-                self.degraded(cause, detail)
-
-        def broken(reason: str) -> None:
-            with self.lock:
-                self.fault(reason)
-
-        return OutputThread(output, report, broken, self.plan.heartbeat_s)
+    def _show_news(self) -> None:
+        while self._news:
+            with suppress(Exception):  # decoration
+                self._on_state(*self._news.popleft())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -14,7 +14,7 @@ from edgeirf.errors import EdgeirfError
 from edgeirf.part import PartVerdict
 from edgeirf.runtime.imaging.pixel_format import to_bgr
 from edgeirf.runtime.line.deadline import Parts
-from edgeirf.runtime.line.output_thread import CLOSE_S, Due, OutputThread
+from edgeirf.runtime.line.output_thread import CLOSE_S, Due
 from edgeirf.runtime.line.plan import LinePlan, Watch
 from edgeirf.runtime.sources.frame import Frame
 
@@ -35,7 +35,7 @@ class Decided:
 
 
 class Desk(Protocol):
-    """What the publisher asks of the line; called with the lock held."""
+    """What the publisher asks of the line."""
 
     lock: threading.Condition
     parts: Parts
@@ -59,7 +59,7 @@ class Publisher:
     Args:
         desk: the line.
         plan: its audit trail and its monitor.
-        outputs: each gets every verdict.
+        give: hands a verdict to every output; never waits.
         on_verdict: called after the outputs have it.
     """
 
@@ -67,10 +67,10 @@ class Publisher:
         self,
         desk: Desk,
         plan: LinePlan,
-        outputs: Sequence[OutputThread],
+        give: Callable[[Due], None],
         on_verdict: Callable[[PartVerdict], None],
     ) -> None:
-        self._desk, self._plan, self._outputs, self._on_verdict = desk, plan, outputs, on_verdict
+        self._desk, self._plan, self._give, self._on_verdict = desk, plan, give, on_verdict
         self._decided: deque[Decided] = deque()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
@@ -99,8 +99,7 @@ class Publisher:
                     return
                 self._publish(decided)
             except Exception as error:  # the thread that rejects late parts never ends by an error
-                with self._desk.lock:
-                    self._desk.fault(f"publish: {type(error).__name__}: {error}")
+                self._desk.fault(f"publish: {type(error).__name__}: {error}")
 
     def _next(self) -> Decided | None:
         """The next verdict, as soon as there is one; None at the end."""
@@ -117,8 +116,7 @@ class Publisher:
 
     def _publish(self, decided: Decided) -> None:
         verdict = self._audited(decided.verdict)
-        for thread in self._outputs:
-            thread.give(Due(verdict, decided.deadline))
+        self._give(Due(verdict, decided.deadline))
         with suppress(Exception):  # decoration
             self._on_verdict(verdict)
         if self._plan.watch is not None:
@@ -133,8 +131,7 @@ class Publisher:
             return verdict
         except Exception as error:
             reason = str(error) if isinstance(error, EdgeirfError) else f"{type(error).__name__}: {error}"
-            with self._desk.lock:
-                self._desk.fault(f"audit: {reason}")
+            self._desk.fault(f"audit: {reason}")
             rejected = replace(verdict, reject=True, reason="fault", detail=f"not recorded: {one_line(reason)}")
             with suppress(Exception):  # it may have been for a moment only
                 self._plan.audit.write(rejected)
@@ -146,8 +143,7 @@ class Publisher:
             detail = watch.watch(verdict, pixels)
         except Exception as error:  # decoration: the inspection goes on without it
             detail = f"the monitor failed: {type(error).__name__}: {error}"
-        with self._desk.lock:
-            self._desk.degraded("drift", detail)
+        self._desk.degraded("drift", detail)
 
 
 def one_line(text: str) -> str:
