@@ -131,7 +131,7 @@ class Line:
             self._heartbeat.heard(count, time.monotonic())
 
     def stop(self) -> None:
-        """Ends :meth:`run` soon. Takes no lock: signal handlers may call it."""
+        """Ends :meth:`run` soon; for signal handlers too, because it takes no lock."""
         self._stopping = True
 
     def run(self) -> EdgeirfError | None:
@@ -151,8 +151,7 @@ class Line:
                 self.plan.trigger.start(self.announce)
             while not self._await_end():
                 self._await_recovery()
-            problem = self._engine.problem
-            return EdgeirfError(self.reason) if self.state == "FAULT" and problem is None else problem
+            return EdgeirfError(self.reason) if self.state == "FAULT" else self._engine.problem
         finally:
             self._close()
 
@@ -176,7 +175,7 @@ class Line:
         return Engine(self, plan.stations, plan.detectors, free=plan.trigger is None, together=plan.together)
 
     def _await_end(self) -> bool:
-        """Waits for the end (True) or a fault (False), and closes the engine."""
+        """Waits for the end (True) or a fault (False)."""
         while not self._stopping:
             self._show_news()
             with self.lock:
@@ -250,19 +249,16 @@ class Line:
                 self.decide(verdict)
         self._publisher.close()
         self._outputs.close()
-        for keeper in (self.plan.recording, self.plan.audit):
-            if keeper is not None:
-                keeper.close()
+        for keeper in filter(None, (self.plan.recording, self.plan.audit)):
+            keeper.close()
         self._show_news()
 
     def open_part(self, part_id: PartId | None, at: float, view: str | None = None) -> Ticket | None:
         """Accepts a part. The lock is held."""
         opened = self._intake.open(part_id, at, view) if self._states.takes_parts else None
-        if opened is None:
-            return None
-        part, ticket = opened
-        self._outputs.give(part)
-        return ticket
+        if opened is not None:
+            self._outputs.give(opened[0])
+        return None if opened is None else opened[1]
 
     def decide(self, verdict: PartVerdict | None) -> None:
         """Publishes a verdict, where there is one. The lock is held."""

@@ -30,7 +30,7 @@ from edgeirf.runtime.triggers.settings import FreeSettings, HttpSettings, PlcSet
 from edgeirf.runtime.triggers.software import SoftwareTrigger
 from edgeirf.runtime.triggers.trigger import Trigger
 
-PARTS = {"audit": "edgeirf.runtime.audit.store", "monitor": "edgeirf.runtime.monitor.monitor", "outputs": OUTPUTS}
+ROOMS = {"audit": "edgeirf.runtime.audit.store", "monitor": "edgeirf.runtime.monitor.monitor", "outputs": OUTPUTS}
 """Rooms that are imported only where the file asks for them."""
 _STREAMS = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "v4l2", "gst", "csi", "genicam")
 _TRIES = 10
@@ -40,11 +40,11 @@ _TRIES = 10
 class Drift:
     """One monitor a detector, all of them seen as one."""
 
-    monitors: list[Watch] = field(default_factory=list)
+    monitors: dict[str, Watch] = field(default_factory=dict)
 
     def watch(self, part: PartVerdict, frame: Pixels | None) -> str | None:
         """The reasons of all monitors."""
-        reasons = [monitor.watch(part, frame) for monitor in self.monitors]
+        reasons = [monitor.watch(part, frame) for monitor in self.monitors.values()]
         return "; ".join(reason for reason in reasons if reason) or None
 
 
@@ -58,19 +58,15 @@ def open_plan(config: LineConfig, show: Callable[[str], None] = lambda line: Non
     Raises:
         EdgeirfError: an output, the audit trail or the folder of pictures cannot be opened.
     """
-    line, drift = config.line, Drift()
-    keys = {camera.name: _key(config, camera) for camera in config.cameras}
-    plans = {
-        keys[camera.name]: DetectorPlan(
-            partial(_open_detector, config, camera, drift, show),
-            partial(_standby, config, camera, show) if line.cpu_takeover else None,
-        )
-        for camera in config.cameras
-    }
+    line, records, drift = config.line, config.records, Drift()
+    openers = {_key(config, camera): _Opener(config, camera, drift, show) for camera in reversed(config.cameras)}
     outputs = [open_output(entry) for entry in config.outputs]
     return LinePlan(
-        stations=[_station(config, camera, keys[camera.name]) for camera in config.cameras],
-        detectors=plans,
+        stations=[_station(config, camera) for camera in config.cameras],
+        detectors={
+            key: DetectorPlan(opener.open, opener.standby if line.cpu_takeover else None)
+            for key, opener in openers.items()
+        },
         outputs=outputs,
         trigger=open_trigger(config, outputs),
         together=line.parts == "together",
@@ -79,9 +75,9 @@ def open_plan(config: LineConfig, show: Callable[[str], None] = lambda line: Non
         heartbeat_s=line.heartbeat_s,
         peer_timeout_s=line.peer_timeout_s,
         self_recovery=line.recover == "self",
-        audit=None if config.records.audit is None else open_audit(config.records.audit),
-        watch=drift if config.records.drift else None,
-        recording=None if config.records.rejects is None else Recording([RejectSaver(str(config.records.rejects))]),
+        audit=None if records.audit is None else open_audit(records.audit),
+        watch=drift if records.drift else None,
+        recording=None if records.rejects is None else Recording([RejectSaver(str(records.rejects))]),
     )
 
 
@@ -103,7 +99,7 @@ def open_output(entry: OutputEntry) -> Output:
     Raises:
         EdgeirfError: a library is missing: the message says what to install.
     """
-    output: Output = import_module(PARTS["outputs"]).open_output(entry.name, entry.settings)
+    output: Output = import_module(ROOMS["outputs"]).open_output(entry.name, entry.settings)
     return output
 
 
@@ -113,7 +109,7 @@ def open_audit(path: Path) -> AuditTrail:
     Raises:
         EdgeirfError: the file cannot be opened.
     """
-    audit: AuditTrail = import_module(PARTS["audit"]).Audit(path)
+    audit: AuditTrail = import_module(ROOMS["audit"]).Audit(path)
     return audit
 
 
@@ -160,59 +156,67 @@ def _key(config: LineConfig, camera: CameraSettings) -> str:
     return f"{camera.model or config.detector.model} {camera.product or config.detector.product or ''}".strip()
 
 
-def _station(config: LineConfig, camera: CameraSettings, key: str) -> Station:
+def _station(config: LineConfig, camera: CameraSettings) -> Station:
     return Station(
         camera.name,
         partial(open_camera, config, camera),
-        key,
+        _key(config, camera),
         is_live(camera),
         camera.staleness_ms / 1e3,
         camera.reconnect_s,
     )
 
 
-def _open_detector(
-    config: LineConfig,
-    camera: CameraSettings,
-    drift: Drift,
-    show: Callable[[str], None],
-    sizes: Sequence[tuple[int, int]],
-) -> Detector:
-    detector = load_detector(config, camera)
-    try:
-        for size in sizes:
-            detector.warm_up(size, camera.pixel_format or "bgr8")
-        if config.records.drift:
-            drift.monitors = [import_module(PARTS["monitor"]).Monitor(detector, camera.name)]
-    except BaseException:
-        detector.close()
-        raise
-    show(
-        f"{camera.name}: {detector.bundle.label}, product {detector.product}, {detector.model_key} on "
-        f"{detector.executor.name}; rejects above {detector.threshold:.4g}: at most {detector.false_reject_rate:.2%} "
-        "of good parts"
-    )
-    return detector
+@dataclass
+class _Opener:
+    """Opens the detector that one or more cameras share; the first of them names it."""
 
+    config: LineConfig
+    camera: CameraSettings
+    drift: Drift
+    show: Callable[[str], None]
+    device: str = ""
 
-def _standby(
-    config: LineConfig, camera: CameraSettings, show: Callable[[str], None], sizes: Sequence[tuple[int, int]]
-) -> Detector | None:
-    """The CPU, where it is another device and its measured latency meets the deadline."""
-    deadline = config.line.deadline_ms or 0.0
-    try:
-        detector = load_detector(config, camera, "cpu")
-    except EdgeirfError as error:
-        show(f"note: the CPU does not take over when the device is lost: {error}")
-        return None
-    size = sizes[0] if sizes else detector.bundle.manifest.preprocess.size
-    taken = measured_ms(detector, size)
-    if taken <= deadline:
-        show(f"{camera.name}: the CPU takes over when the device is lost: {taken:.0f} ms of {deadline:.0f} ms")
+    def open(self, sizes: Sequence[tuple[int, int]]) -> Detector:
+        detector = load_detector(self.config, self.camera)
+        self.device = detector.device
+        try:
+            for size in sizes:
+                detector.warm_up(size, self.camera.pixel_format or "bgr8")
+            if self.config.records.drift:
+                key = _key(self.config, self.camera)
+                self.drift.monitors[key] = import_module(ROOMS["monitor"]).Monitor(detector, self.camera.name)
+        except BaseException:
+            detector.close()
+            raise
+        self.show(
+            f"{self.camera.name}: {detector.bundle.label}, product {detector.product}, {detector.model_key} on "
+            f"{detector.executor.name}; rejects above {detector.threshold:.4g}: at most "
+            f"{detector.false_reject_rate:.2%} of good parts"
+        )
         return detector
-    detector.close()
-    show(f"note: the CPU does not take over: a frame takes it {taken:.0f} ms, the deadline is {deadline:.0f} ms")
-    return None
+
+    def standby(self, sizes: Sequence[tuple[int, int]]) -> Detector | None:
+        """The CPU, where another device inspects and the CPU's measured latency meets the deadline."""
+        if self.device in ("cpu", "openvino"):
+            return None
+        try:
+            detector = load_detector(self.config, self.camera, "cpu")
+        except EdgeirfError as error:
+            self.show(f"note: the CPU does not take over when the device is lost: {error}")
+            return None
+        deadline = self.config.line.deadline_ms or 0.0
+        taken = measured_ms(detector, sizes[0] if sizes else detector.bundle.manifest.preprocess.size)
+        if taken <= deadline:
+            self.show(
+                f"{self.camera.name}: the CPU takes over when the device is lost: {taken:.0f} of {deadline:.0f} ms"
+            )
+            return detector
+        detector.close()
+        self.show(
+            f"note: the CPU does not take over: a frame takes it {taken:.0f} ms, the deadline is {deadline:.0f} ms"
+        )
+        return None
 
 
 def open_trigger(config: LineConfig, outputs: Sequence[Output]) -> Trigger | None:

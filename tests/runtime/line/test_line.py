@@ -288,6 +288,41 @@ def test_a_lost_device_is_replaced_by_the_standby_and_the_line_is_degraded() -> 
     assert standby.closed == 1
 
 
+def test_a_device_that_hangs_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeirf.runtime.line.line.HANG_S", 0.2)
+    with running(deadline_s=0.02) as rig:
+        rig.detector.delay_s = 0.8
+        assert rig.part(1, GOOD).reject
+        until(lambda: rig.line.state == "FAULT")
+        assert "the device has not answered for 0.2 s" in rig.line.reason
+        until(lambda: rig.line.acknowledge("Ana") or rig.line.state == "RUNNING")
+
+
+def test_a_clock_that_is_stepped_changes_no_deadline() -> None:
+    steps = iter([1e6, -1e6, 5.0, 0.0, 1e9] * 20)
+    rig = Rig(deadline_s=5.0)
+    rig.line = Line(rig.plan, rig.seen.append, wall=lambda: time.time() + next(steps))
+    rig._thread.start()
+    until(lambda: rig.line.state == "RUNNING" and rig.trigger.ready)
+    verdicts = [rig.part(number, GOOD) for number in range(5)]
+    rig.line.stop()
+    rig.join()
+    assert [(verdict.reject, verdict.late_ms) for verdict in verdicts] == [(False, 0.0)] * 5
+
+
+def test_a_terminal_that_does_not_take_a_line_delays_no_verdict() -> None:
+    stuck = threading.Event()
+    rig = Rig(deadline_s=5.0)
+    rig.line = Line(rig.plan, rig.seen.append, lambda state, reason: stuck.wait(LIMIT) and None)
+    rig._thread.start()
+    until(lambda: rig.line.state == "RUNNING")
+    until(lambda: rig.trigger.ready)
+    assert not rig.part(1, GOOD).reject
+    stuck.set()
+    rig.line.stop()
+    rig.join()
+
+
 def test_a_slow_or_dead_output_delays_no_other() -> None:
     slow, dead = FakeOutput("slow"), FakeOutput("dead")
     dead.dead = True
