@@ -72,7 +72,6 @@ TESTED_ELSEWHERE = {
     "runtime/line/heartbeat.py": "test_doctests.py",
     "runtime/line/inspect_thread.py": LINE,
     "runtime/line/intake.py": LINE,
-    "runtime/line/output_thread.py": LINE,
     "runtime/line/output_threads.py": LINE,
     "runtime/line/plan.py": LINE,
     "runtime/line/publisher.py": LINE,

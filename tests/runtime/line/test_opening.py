@@ -55,7 +55,7 @@ def test_cameras_with_the_same_bundle_share_a_detector(tmp_path: Path, tiny_path
     ("device", "taken", "taken_over", "said"),
     [
         ("tensorrt", 10.0, True, "the CPU takes over when the device is lost: 10 of 5000 ms"),
-        ("tensorrt", 9000.0, False, "note: the CPU does not take over: it takes 9000 ms, the deadline is 5000"),
+        ("tensorrt", 9000.0, False, "note: the CPU does not take over: a frame takes it 9000 ms, the deadline is 5000"),
         ("cpu", 10.0, False, ""),
     ],
 )
