@@ -53,14 +53,16 @@ def main(
         10.0, min=0.1, help="Seconds without a frame after which the camera or stream counts as lost."
     ),
     fail_on_reject: bool = typer.Option(False, "--fail-on-reject", help="Exit with 1 when a part was rejected."),
+    realtime: bool = typer.Option(False, "--realtime", help="Lock memory and raise the priority, where permitted."),
 ) -> None:
     """Inspect the parts that a camera sees, or run the line that a file describes.
 
     Ctrl-C ends the run cleanly. Exit code 1: a frame could not be inspected, or the source failed.
     """
     if config is not None or check:
-        start_line(context, config, check, max_frames, fail_on_reject)
+        start_line(context, config, check)
         return
+    from edgeirf.cli.run_line import enter_realtime
     from edgeirf.runtime.detector import load
     from edgeirf.runtime.imaging.pixel_format import check_name
     from edgeirf.runtime.line.pipeline import run_pipeline
@@ -86,6 +88,8 @@ def main(
         if source.size is not None:
             detector.warm_up(source.size, raw or "bgr8")
         stats = Stats()
+        if realtime:
+            enter_realtime()
         sinks = make_sinks(source, detector, stats, out, jsonl, save_rejects, show, save_all)
         with stop_on_signal(source.stop):
             problem = run_pipeline(source, detector, sinks, stats, max_frames)
@@ -93,9 +97,7 @@ def main(
     finish(stats, problem, fail_on_reject)
 
 
-def start_line(
-    context: typer.Context, config: Path | None, check: bool, max_parts: int | None, fail_on_reject: bool
-) -> None:
+def start_line(context: typer.Context, config: Path | None, check: bool) -> None:
     """Runs or checks the line of a file.
 
     Raises:
@@ -106,7 +108,7 @@ def start_line(
     if config is None:
         raise UsageError("--check needs a line: edgeirf run line.toml --check; `edgeirf init` writes one")
     given = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
-    beside = sorted({*given} - {"config", "check", "max_frames", "fail_on_reject"})
+    beside = sorted({*given} - {"config", "check", "max_frames", "fail_on_reject", "realtime"})
     if beside:
         raise UsageError(
             f"{config} describes the line: leave --{beside[0].replace('_', '-')} away, or leave the file away"
@@ -114,7 +116,8 @@ def start_line(
     if check:
         check_line(config)
     else:
-        run_line(config, max_parts, fail_on_reject)
+        asked = context.params
+        run_line(config, asked["max_frames"], asked["fail_on_reject"], asked["realtime"])
 
 
 def newest_bundle(folder: Path) -> Path:

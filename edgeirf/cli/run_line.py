@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from edgeirf.cli.console import echo, show_line, stop_on_signal
-from edgeirf.errors import EdgeirfError
 
 if TYPE_CHECKING:
     from edgeirf.part import PartVerdict
     from edgeirf.runtime.line.config import LineConfig
     from edgeirf.runtime.line.line import Line
 
+STATUS_S = 10.0
 
-def run_line(path: Path, max_parts: int | None, fail_on_reject: bool) -> None:
+
+def run_line(path: Path, max_parts: int | None, fail_on_reject: bool, realtime: bool) -> None:
     """Runs a line until its files end, or a signal comes.
 
     Raises:
@@ -28,18 +33,59 @@ def run_line(path: Path, max_parts: int | None, fail_on_reject: bool) -> None:
     from edgeirf.runtime.line.line import Line
     from edgeirf.runtime.line.opening import open_plan
 
-    config, counts = _config(path), Counts()
-    plan = open_plan(config, lambda line: show_line(line, sys.stdout))
-    line = Line(plan, counts.add, _show_state, max_parts)
+    counts, notifier = Counts(), _notifier()
+
+    def changed(state: str, reason: str) -> None:
+        show_line(f"edgeirf: {state}{f': {reason}' if reason else ''}", sys.stderr)
+        if notifier is not None:
+            notifier.status(f"{state} {reason}")
+            if state == "RUNNING":
+                notifier.ready()
+
+    plan = open_plan(_config(path), lambda line: show_line(line, sys.stdout))
+    plan = replace(plan, prepare=enter_realtime if realtime else plan.prepare)
+    plan = replace(plan, alive=plan.alive if notifier is None else notifier.feed)
+    line = Line(plan, counts.add, changed, max_parts)
     if plan.trigger is not None and hasattr(plan.trigger, "control"):
         plan.trigger.control = line
-    with stop_on_signal(line.stop):
+    with stop_on_signal(line.stop), _status(lambda: counts.line(line)):
         problem = line.run()
     show_line(counts.line(line), sys.stdout)
     if problem is not None:
         raise problem
     if fail_on_reject and counts.rejects:
         raise typer.Exit(1)
+
+
+def enter_realtime() -> None:
+    """Asks the system for locked memory and priority, and shows what it gives."""
+    room = import_module("edgeirf.runtime.line.realtime")
+    for line in room.enter_realtime(room.RealtimeSettings()):
+        show_line(line, sys.stdout)
+
+
+def _notifier() -> Any:
+    """What systemd hears, where this edgeirf has it."""
+    try:
+        return import_module("edgeirf.runtime.line.notify").Notifier()
+    except ModuleNotFoundError:
+        return None
+
+
+@contextmanager
+def _status(line: Callable[[], str]) -> Iterator[None]:
+    """A line every :data:`STATUS_S` seconds, on a thread of its own: a terminal may wait."""
+    ended = threading.Event()
+
+    def show() -> None:
+        while not ended.wait(STATUS_S):
+            show_line(line(), sys.stdout)
+
+    threading.Thread(target=show, name="status", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 def check_line(path: Path) -> None:
@@ -102,9 +148,3 @@ def _config(path: Path) -> LineConfig:
         for problem in error.problems:
             echo(f"edgeirf: {problem}", err=True)
         raise typer.Exit(2) from None
-
-
-def _show_state(state: str, reason: str) -> None:
-    """A change of the state goes to stderr."""
-    with suppress(EdgeirfError):
-        show_line(f"edgeirf: {state}{f': {reason}' if reason else ''}", sys.stderr)

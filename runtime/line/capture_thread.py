@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
 from edgeirf.errors import EdgeirfError, SourceError
 from edgeirf.runtime.line.backoff import Backoff
 from edgeirf.runtime.sources.frame import Frame, Source
+
+READ_S = 0.2
+"""Time of one read; then the thread looks whether it is to end."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class CaptureThread:
         self._arrived, self._away, self._broken = arrived, away, broken
         self._source: Source | None = None
         self._before = 0
+        self._said: str | None = None
         self._stopped = threading.Event()
         self.ended = False
         self.problem: EdgeirfError | None = None
@@ -115,11 +119,10 @@ class CaptureThread:
         backoff, gone_at = Backoff(), None
         while not self._stopped.is_set():
             try:
-                for frame in self._opened():
-                    if gone_at is not None:
-                        gone_at = None
-                        backoff.reset()
-                        self._away(None)
+                for frame in frames(self._opened(), self._note):
+                    gone_at = None
+                    backoff.reset()
+                    self._note(None)
                     self._arrived(frame)
                     if self._stopped.is_set():
                         return
@@ -131,9 +134,15 @@ class CaptureThread:
                 gone_at = time.monotonic() if gone_at is None else gone_at
                 if time.monotonic() - gone_at >= self.station.reconnect_s:
                     raise
-                self._away(str(error))
+                self._note(str(error))
                 self._release()
                 self._stopped.wait(backoff.next())
+
+    def _note(self, reason: str | None) -> None:
+        """Says once that the camera is away, and once that it is back."""
+        if reason != self._said:
+            self._said = reason
+            self._away(reason)
 
     def _opened(self) -> Source:
         if self._source is None:
@@ -148,3 +157,22 @@ class CaptureThread:
             self._before += source.dropped
             with suppress(Exception):  # a camera that is gone may fail again
                 source.close()
+
+
+def frames(source: Source, waits: Callable[[str], None]) -> Iterator[Frame]:
+    """The frames of a source. A source that opens its camera again by itself says meanwhile why it waits.
+
+    Raises:
+        SourceError: the source broke.
+    """
+    read = getattr(source, "read", None)
+    if read is None:
+        yield from source
+        return
+    while (got := read(READ_S)).state in ("frame", "timeout"):
+        if got.frame is not None:
+            yield got.frame
+        elif got.detail:
+            waits(got.detail)
+    if got.state == "error":
+        raise SourceError(got.detail or f"{source.name} gives no more frames")

@@ -92,7 +92,7 @@ class Line:
 
     @property
     def reason(self) -> str:
-        """Why the line is DEGRADED or in FAULT."""
+        """Why it is DEGRADED or in FAULT."""
         return self._states.reason
 
     @property
@@ -160,6 +160,7 @@ class Line:
         engine = self._new_engine()
         try:
             engine.open()
+            self.plan.prepare()
         except BaseException:
             engine.close()
             raise
@@ -177,7 +178,7 @@ class Line:
     def _await_end(self) -> bool:
         """Waits for the end (True) or a fault (False)."""
         while not self._stopping:
-            self._show_news()
+            self._turn()
             with self.lock:
                 done = self._intake.is_complete or (self._engine.finished and len(self.parts) == 0)
                 if self.state == "FAULT" or done:
@@ -215,12 +216,12 @@ class Line:
         backoff = Backoff(0.5, 30.0)
         while not self._stopping and self.state == "FAULT":
             until = time.monotonic() + backoff.next() if self.plan.self_recovery else math.inf
-            with self.lock:
-                while not self._stopping and self._operator is None and time.monotonic() < until:
+            while not self._stopping and self._operator is None and time.monotonic() < until:
+                self._turn()
+                with self.lock:
                     self.lock.wait(POLL_S)
             if not self._stopping:
                 self._leave_fault()
-                self._show_news()
 
     def _leave_fault(self) -> None:
         """Opens everything anew. What fails then is a fault again."""
@@ -249,8 +250,10 @@ class Line:
                 self.decide(verdict)
         self._publisher.close()
         self._outputs.close()
-        for keeper in filter(None, (self.plan.recording, self.plan.audit)):
-            keeper.close()
+        if self.plan.recording is not None:
+            self.plan.recording.close()
+        if self.plan.audit is not None:
+            self.plan.audit.close()
         self._show_news()
 
     def open_part(self, part_id: PartId | None, at: float, view: str | None = None) -> Ticket | None:
@@ -293,6 +296,12 @@ class Line:
             self._outputs.state(self.state, self.reason)
             self._news.append((self.state, self.reason))
             self.lock.notify_all()
+
+    def _turn(self) -> None:
+        """What is done several times a second, without the lock."""
+        if self._publisher.is_alive:
+            self.plan.alive()
+        self._show_news()
 
     def _show_news(self) -> None:
         while self._news:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +13,10 @@ from edgeirf.runtime.line.engine import DetectorPlan
 from edgeirf.runtime.line.recording import Recording
 from edgeirf.runtime.outputs.output import Output
 from edgeirf.runtime.triggers.trigger import Trigger
+
+
+def nothing() -> None:
+    """What a line without real time and watchdog does."""
 
 
 class AuditTrail(Protocol):
@@ -53,6 +57,8 @@ class LinePlan:
         audit: keeps every verdict before the outputs have it.
         watch: looks for drift.
         recording: keeps pictures.
+        prepare: called when cameras and detectors are open, before parts are accepted.
+        alive: called several times a second while the line is alive, in FAULT too: for a watchdog.
     """
 
     stations: Sequence[Station]
@@ -68,3 +74,5 @@ class LinePlan:
     audit: AuditTrail | None = None
     watch: Watch | None = None
     recording: Recording | None = None
+    prepare: Callable[[], None] = nothing
+    alive: Callable[[], None] = nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -17,6 +18,8 @@ from edgeirf.runtime.line.deadline import Parts
 from edgeirf.runtime.line.output_thread import CLOSE_S, Due
 from edgeirf.runtime.line.plan import LinePlan, Watch
 from edgeirf.runtime.sources.frame import Frame
+
+ALIVE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,17 @@ class Publisher:
         self._desk, self._plan, self._give, self._on_verdict = desk, plan, give, on_verdict
         self._decided: deque[Decided] = deque()
         self._closing = False
+        self._alive_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="publish", daemon=True)
 
     def start(self) -> None:
         """Starts the thread."""
         self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread looked at the deadlines within :data:`ALIVE_S`; a disk that hangs holds it."""
+        return time.monotonic() - self._alive_at < ALIVE_S
 
     def put(self, decided: Decided) -> None:
         """Takes a verdict. The lock is held."""
@@ -105,14 +114,15 @@ class Publisher:
         """The next verdict, as soon as there is one; None at the end."""
         with self._desk.lock:
             while True:
+                self._alive_at = time.monotonic()
                 for verdict in self._desk.parts.due():
                     self._desk.decide(verdict)
                 if self._decided:
                     return self._decided.popleft()
                 if self._closing:
                     return None
-                deadline = self._desk.parts.next_deadline
-                self._desk.lock.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+                left = (self._desk.parts.next_deadline or math.inf) - time.monotonic()
+                self._desk.lock.wait(min(max(0.0, left), 1.0))
 
     def _publish(self, decided: Decided) -> None:
         verdict = self._audited(decided.verdict)

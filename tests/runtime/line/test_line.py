@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from queue import Empty
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -218,6 +219,63 @@ def test_a_camera_that_goes_away_degrades_the_line_and_comes_back() -> None:
         until(lambda: rig.camera.opened == 2)
         assert outcomes([rig.part(2, GOOD)]) == [(2, False, "inspected")]
         until(lambda: rig.line.state == "RUNNING")
+
+
+def test_a_source_that_opens_its_camera_again_by_itself_says_why_it_waits() -> None:
+    class Read(NamedTuple):
+        state: str
+        frame: Any = None
+        detail: str | None = None
+
+    class Reading(FakeCamera):
+        away_because: str | None = None
+        broken: str | None = None
+
+        def read(self, timeout: float) -> Read:
+            if self.broken:
+                return Read("error", None, self.broken)
+            try:
+                return Read("frame", self._queue.get(timeout=0.01))
+            except Empty:
+                return Read("end" if self._stopped.is_set() else "timeout", None, self.away_because)
+
+    rig, camera = Rig(deadline_s=5.0), Reading()
+    rig.cameras[:] = [camera]
+    rig.plan = replace(rig.plan, stations=[Station("v0", camera.open, live=True, reconnect_s=0.0)])
+    rig.line = Line(rig.plan, rig.seen.append)
+    rig._thread.start()
+    until(lambda: rig.line.state == "RUNNING" and rig.trigger.ready)
+    camera.away_because = "no frame for 2 s"
+    until(lambda: rig.line.reason == "camera v0: no frame for 2 s")
+    camera.away_because = None
+    assert not rig.part(1, GOOD).reject
+    until(lambda: rig.line.state == "RUNNING")
+    camera.broken = "gave up after 60 s"
+    until(lambda: rig.line.reason == "camera v0: gave up after 60 s")
+    assert rig.line.state == "FAULT"
+    rig.line.stop()
+    rig.join()
+
+
+def test_a_watchdog_is_fed_while_the_line_lives_and_not_while_its_disk_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeirf.runtime.line.publisher.ALIVE_S", 0.5)
+    fed: list[float] = []
+    hangs = threading.Event()
+    rig = Rig(deadline_s=5.0)
+    rig.plan = replace(rig.plan, alive=lambda: fed.append(time.monotonic()))
+    rig.line = Line(rig.plan, rig.seen.append)
+    rig.audit.write = lambda verdict: hangs.wait(LIMIT) and None  # type: ignore[method-assign]
+    rig._thread.start()
+    until(lambda: rig.line.state == "RUNNING" and rig.trigger.ready)
+    until(lambda: len(fed) > 3)
+    rig.trigger.fire(1)
+    rig.camera.push(GOOD)
+    until(lambda: time.monotonic() - fed[-1] > 1.0)
+    hangs.set()
+    count = len(fed)
+    until(lambda: len(fed) > count)
+    rig.line.stop()
+    rig.join()
 
 
 def test_a_camera_that_stays_away_is_a_fault() -> None:
