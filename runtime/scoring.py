@@ -24,7 +24,7 @@ class Scored:
     """Image score, map ``(H, W)`` float32 at network resolution, and the map's largest value.
 
     Attributes:
-        scale: the channel of the field that says most where the part is most unusual; None where channels have no names.
+        scale: what says most where the part is most unusual; None where channels have no names.
     """
 
     score: float

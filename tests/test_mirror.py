@@ -18,6 +18,7 @@ SELFTEST = "gpu/on_driver/inside/test_selftest.py"
 SINKS = "runtime/sinks/test_sinks.py"
 FILES = "runtime/sources/test_files.py"
 LIVE = "runtime/sources/test_live.py"
+LINE = "runtime/line/test_line.py"  # threads of one line: alone they do nothing
 SYNTHETIC = "runtime/synthetic/test_synthetic.py"
 PAGE = "calib/reports/test_evaluation_page.py"  # parts of one page
 FUSION = "export/test_model_fusion.py"
@@ -26,6 +27,7 @@ GRAPHS = "edgeirf/onnx_check/test_check.py"  # whole graphs: a part alone refuse
 CANDIDATES = "export/precision/test_candidates.py"
 
 TESTED_ELSEWHERE = {
+    "edgeirf/cli/init.py": "edgeirf/cli/test_run_line.py",  # what it writes is run
     "edgeirf/cli/tune.py": "edgeirf/cli/test_train.py",  # wrong uses; the work is in export/test_tune.py
     "edgeirf/errors.py": "edgeirf/cli/test_run.py",  # classes without code: their exit codes
     "edgeirf/part.py": "test_doctests.py",  # plain data
@@ -63,8 +65,22 @@ TESTED_ELSEWHERE = {
     "runtime/imaging/image_header.py": "runtime/imaging/test_images.py",  # damaged files, read as a user reads them
     "runtime/imaging/resize.py": "runtime/imaging/test_preprocess.py",
     "runtime/kernels/layout.py": "gpu/kernels/test_layout.py",  # against the compiler's own layout
+    "runtime/line/backoff.py": "test_doctests.py",
+    "runtime/line/capture_thread.py": LINE,
+    "runtime/line/checking.py": "edgeirf/cli/test_run_line.py",
+    "runtime/line/engine.py": LINE,
+    "runtime/line/heartbeat.py": "test_doctests.py",
+    "runtime/line/inspect_thread.py": LINE,
+    "runtime/line/intake.py": LINE,
+    "runtime/line/output_threads.py": LINE,
+    "runtime/line/plan.py": LINE,
+    "runtime/line/publisher.py": LINE,
+    "runtime/line/recording.py": LINE,
     "runtime/line/stats.py": "runtime/line/test_status.py",
     "runtime/outputs/output.py": "test_doctests.py",  # an interface
+    "runtime/triggers/settings.py": "runtime/line/test_config.py",  # read as a table of a file
+    "runtime/triggers/software.py": LINE,
+    "runtime/triggers/trigger.py": "test_doctests.py",  # an interface
     "runtime/render/drawing.py": "gpu/kernels/test_overlay.py",  # the kernels' reference
     "runtime/render/page.py": PAGE,
     "runtime/selftest/checks.py": SELFTEST,

@@ -117,7 +117,8 @@ def row(verdict: Verdict, path: Path) -> str:
     said = "REJECT" if verdict.reject else "pass"
     if verdict.score is None or verdict.p_value is None:
         return f"{said:7}  {'-':>10}  {'-':>7}  {'-':>7}  {'-':8}  {path}: {verdict.error}"
-    return f"{said:7}  {verdict.score:10.4g}  {verdict.p_value:7.4f}  {len(verdict.regions):7}  {verdict.scale or '-':8}  {path}"
+    where = f"{len(verdict.regions):7}  {verdict.scale or '-':8}"
+    return f"{said:7}  {verdict.score:10.4g}  {verdict.p_value:7.4f}  {where}  {path}"
 
 
 def _check_outputs(output: Path | None, json_file: Path | None) -> None:

@@ -31,6 +31,9 @@ _FORMAT = "Pixel format when it is not BGR or gray: bayer_rggb8 (or grbg8, gbrg8
 
 
 def main(
+    context: typer.Context,
+    config: Path = typer.Argument(None, metavar="[LINE.toml]", help="A line: see `edgeirf init`. It replaces options."),
+    check: bool = typer.Option(False, "--check", help="Open everything that LINE.toml names, and say what works."),
     camera: str = typer.Option("0", "--camera", "-c", metavar="SOURCE", help=_CAMERA),
     model: Path = typer.Option(None, "--model", "-m", metavar="FILE.irf", help="Bundle; default: the newest one here."),
     pixel_format: str = typer.Option(None, metavar="FORMAT", help=_FORMAT),
@@ -53,11 +56,16 @@ def main(
         10.0, min=0.1, help="Seconds without a frame after which the camera or stream counts as lost."
     ),
     fail_on_reject: bool = typer.Option(False, "--fail-on-reject", help="Exit with 1 when a part was rejected."),
+    realtime: bool = typer.Option(False, "--realtime", help="Lock memory and raise the priority, where permitted."),
 ) -> None:
-    """Inspect the parts that a camera sees.
+    """Inspect the parts that a camera sees, or run the line that a file describes.
 
     Ctrl-C ends the run cleanly. Exit code 1: a frame could not be inspected, or the source failed.
     """
+    if config is not None or check:
+        start_line(context, config, check)
+        return
+    from edgeirf.cli.run_line import enter_realtime
     from edgeirf.runtime.detector import load
     from edgeirf.runtime.imaging.pixel_format import check_name
     from edgeirf.runtime.line.pipeline import run_pipeline
@@ -83,6 +91,8 @@ def main(
         if source.size is not None:
             detector.warm_up(source.size, raw or "bgr8")
         stats = Stats()
+        if realtime:
+            enter_realtime()
         sinks = make_sinks(source, detector, stats, out, jsonl, save_rejects, show, save_all)
         with stop_on_signal(source.stop):
             problem = run_pipeline(source, detector, sinks, stats, max_frames)
@@ -102,6 +112,29 @@ def parse_resolution(text: str | None) -> tuple[int, int] | None:
         return None
     height, width = parse_size(text)
     return width, height
+
+
+def start_line(context: typer.Context, config: Path | None, check: bool) -> None:
+    """Runs or checks the line of a file.
+
+    Raises:
+        UsageError: no file is named, or options stand beside it that the file says.
+    """
+    from edgeirf.cli.run_line import check_line, run_line
+
+    if config is None:
+        raise UsageError("--check needs a line: edgeirf run line.toml --check; `edgeirf init` writes one")
+    given = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    beside = sorted({*given} - {"config", "check", "max_frames", "fail_on_reject", "realtime"})
+    if beside:
+        raise UsageError(
+            f"{config} describes the line: leave --{beside[0].replace('_', '-')} away, or leave the file away"
+        )
+    if check:
+        check_line(config)
+    else:
+        asked = context.params
+        run_line(config, asked["max_frames"], asked["fail_on_reject"], asked["realtime"])
 
 
 def newest_bundle(folder: Path) -> Path:
