@@ -16,7 +16,9 @@ not retrain", 2021; Shin, Ramdas and Rinaldo, "E-detectors", 2023). A mean of se
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 import numpy as np
@@ -26,6 +28,10 @@ Way = Literal["up", "down"]
 STAKES: Final = (0.25, 0.5, 1.0)
 """The smallest stake leaves shifts of the mean rank below 0.02 alone: they are no drift that matters."""
 BINS: Final = 4096
+RECENT: Final = 50
+"""So many values say what holds now."""
+MATTERS: Final = 0.1
+"""A mean of the recent ranks that lies nearer to a half is usual; 2.4 standard errors of :data:`RECENT` ranks."""
 
 
 class Ranks:
@@ -105,3 +111,59 @@ class ShiftTest:
     def reset(self) -> None:
         """Begins anew."""
         self._sums = np.zeros(len(STAKES))
+
+
+class Stream:
+    """One stream of values under test.
+
+    An alarm takes a change that is significant and not small. It stands until the recent values are usual again.
+
+    >>> stream = Stream(0.01, ["up", "down"], length=1e6, rng=np.random.default_rng(0))
+    >>> for value in np.random.default_rng(1).normal(size=300).tolist():
+    ...     assert stream.add(value) is None
+    >>> [stream.add(5.0) for _ in range(40)][-1]
+    'up'
+
+    Args:
+        resolution: differences of values that are worth telling apart.
+        ways: which changes raise an alarm.
+        length: mean number of parts to a false alarm, at least, of all ways together.
+        rng: draws between ties.
+    """
+
+    def __init__(self, resolution: float, ways: Sequence[Way], length: float, rng: np.random.Generator) -> None:
+        self.ranks = Ranks(resolution, rng)
+        self.alarm: Way | None = None
+        self._tests = {way: ShiftTest(way, length * len(ways)) for way in ways}
+        self._recent: deque[float] = deque(maxlen=RECENT)
+        self._since = 0
+
+    def add(self, value: float) -> Way | None:
+        """Takes the next value and returns the alarm that stands. Values in an alarm are not learned from."""
+        rank = self.ranks.rank(value, keep=self.alarm is None)
+        self._recent.append(rank)
+        if self.alarm is None:
+            significant = [way for way, test in self._tests.items() if test.add(rank)]
+            if significant and abs(self.mean_rank - 0.5) >= MATTERS:
+                self.alarm, self._since = significant[0], 0
+        else:
+            self._since += 1
+            if self._since >= RECENT and abs(self.mean_rank - 0.5) < MATTERS:
+                self._begin_anew()
+        return self.alarm
+
+    @property
+    def mean_rank(self) -> float:
+        """Mean of the recent ranks; 0.5 is usual, NaN before the first value."""
+        return sum(self._recent) / len(self._recent) if self._recent else math.nan
+
+    def accept(self) -> None:
+        """Takes the present state as the usual one: the next values are ranked among themselves."""
+        self.ranks.clear()
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self.alarm = None
+        self._recent.clear()
+        for test in self._tests.values():
+            test.reset()
