@@ -1,0 +1,246 @@
+"""New thresholds from fresh good parts, without training and without PyTorch: the line changed, the product did not.
+
+The graphs stay as they are, and so do the golden scores. As at export, each picture counts with the larger score of
+itself and of a copy that is changed within the tolerances of the bundle, so that the threshold keeps its promise for
+what the line may do; and pictures that do not look like the others set no threshold.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+import edgeirf
+from edgeirf import bundle as bundles
+from edgeirf.bundle import Bundle
+from edgeirf.calib.conditions.directions import measure_directions
+from edgeirf.calib.conditions.perturb import perturb
+from edgeirf.calib.conditions.tolerances import Tolerances
+from edgeirf.calib.evaluation.odd_pictures import Examination, examine, exclude
+from edgeirf.calib.evaluation.roles import Role, role_of
+from edgeirf.calib.reports.model_page import model_page
+from edgeirf.conformal import Calibration
+from edgeirf.errors import FrameError, UsageError
+from edgeirf.manifest import Manifest, Model
+from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
+from edgeirf.runtime.imaging.folder import find_pictures
+from edgeirf.runtime.imaging.images import read_image
+from edgeirf.runtime.imaging.pixel_format import Pixels
+from edgeirf.runtime.imaging.preprocess import prepare
+from edgeirf.runtime.monitor import directions
+from edgeirf.runtime.monitor.statistics import FrameStatistics
+
+FEWEST: Final = 20
+"""Fresh parts below which there is no new threshold."""
+UNLIKE: Final = 30.0
+"""Times the distance from the usual score to the threshold. Measured on bottles and commutators: parts under a light
+20 % off, out of focus or displaced by 5 % stay below 20, other products and empty frames are above 300."""
+NAMED: Final = 5
+_SEED: Final = 0
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """The fresh pictures, prepared.
+
+    Attributes:
+        paths: the files.
+        clean: ``(T, height, width, 3)`` RGB pixels of each at the network's size.
+        varied: of its changed copy.
+    """
+
+    paths: tuple[Path, ...]
+    clean: tuple[Pixels, ...]
+    varied: tuple[Pixels, ...]
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """What was found and written.
+
+    Attributes:
+        path: the new bundle.
+        before, after: its manifests.
+        product: whose thresholds are new.
+        rate: false-reject rate that was asked for.
+        examined: the fresh parts, under FP32.
+        scores: FP32 scores of the fresh pictures, without their changed copies.
+    """
+
+    path: Path
+    before: Manifest
+    after: Manifest
+    product: str
+    rate: float
+    examined: Examination
+    scores: tuple[float, ...]
+
+    def thresholds(self, key: str) -> tuple[float, float]:
+        """Old and new threshold of a graph."""
+        old, new = (
+            m.models[key].calibration[self.product].score_threshold(self.rate) for m in (self.before, self.after)
+        )
+        return old, new
+
+    @property
+    def rejected_before(self) -> int:
+        """Fresh pictures that the old FP32 threshold rejects."""
+        old, _ = self.thresholds("fp32")
+        return sum(score > old for score in self.scores)
+
+
+def recalibrate(
+    bundle: Bundle,
+    folder: Path,
+    path: str | os.PathLike[str],
+    product: str,
+    *,
+    excluded: Sequence[Path] = (),
+    keep_odd: bool = False,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Recalibration:
+    """Writes a bundle with new thresholds.
+
+    Args:
+        bundle: the bundle of today.
+        folder: pictures of fresh good parts; of a folder with ``good/`` beside defects only those in ``good/``.
+        path: the ``.irf`` file to write, atomically.
+        product: whose thresholds are set.
+        excluded: pictures to leave out.
+        keep_odd: let pictures that do not look like the others set the threshold, too.
+        progress: receives one line a stage.
+
+    Raises:
+        UsageError: there are too few pictures, or some do not show the product.
+        FrameError: a picture cannot be read.
+    """
+    manifest = bundle.manifest
+    progress("reading the pictures")
+    fresh = read_fresh(good_pictures(folder, excluded), manifest)
+    models: dict[str, Model] = {}
+    examined: Examination | None = None
+    clean_scores: tuple[float, ...] = ()
+    for key in ["fp32", *(key for key in manifest.models if key != "fp32")]:
+        model = manifest.models[key]
+        progress(f"scores of {key}")
+        pairs = score(bundle, model, fresh)
+        scores, peaks = pairs.max(axis=1).T
+        if examined is None:
+            clean_scores = tuple(pairs[:, 0, 0].tolist())
+            check_product(fresh.paths, clean_scores, model.calibration[product], manifest.false_reject_rate)
+            examined = examine(fresh.paths, scores.tolist(), manifest.false_reject_rate)
+        odd = 0 if keep_odd else len(examined.odd)
+        own = Calibration(tuple(np.sort(scores).tolist()), tuple(np.sort(peaks).tolist()), odd)
+        models[key] = replace(model, calibration={**model.calibration, product: own})
+    assert examined is not None  # noqa: S101  # a bundle has fp32
+    models = {key: models[key] for key in manifest.models}
+    changed = replace(manifest, edgeirf=edgeirf.__version__, models=models, members={})
+    _write(bundle, changed, fresh, product, path, progress)
+    return Recalibration(Path(path), manifest, changed, product, manifest.false_reject_rate, examined, clean_scores)
+
+
+def good_pictures(folder: Path, excluded: Sequence[Path] = ()) -> list[Path]:
+    """The pictures of good parts in a folder.
+
+    Raises:
+        UsageError: fewer than :data:`FEWEST`, or folders of defects without one of good parts beside them.
+    """
+    found = find_pictures(folder)
+    roles = {path: role_of(path.relative_to(folder).parts[0]) for path in found.pictures if path.parent != folder}
+    good = [path for path, role in roles.items() if role is Role.GOOD]
+    if any(role is Role.DEFECT for role in roles.values()):
+        if not good:
+            raise UsageError(f"{folder} holds folders of defects and none of good parts: name a folder of good parts")
+        pictures = good
+    else:
+        pictures = list(found.pictures)
+    kept = exclude(pictures, excluded) if excluded else pictures
+    if len(kept) < FEWEST:
+        raise UsageError(
+            f"{folder} holds {len(kept)} pictures of good parts, and {FEWEST} are the least for a threshold: "
+            f"collect more; {round(1 / 0.01) - 1} can promise 1 %"
+        )
+    return kept
+
+
+def read_fresh(paths: Sequence[Path], manifest: Manifest) -> Fresh:
+    """Reads and prepares the pictures, with a changed copy of each.
+
+    Raises:
+        FrameError: a picture cannot be read, or does not cover the region of interest.
+    """
+    settings, tolerances = manifest.preprocess, Tolerances.parse(manifest.method.tolerate)
+    rng = np.random.default_rng(_SEED)
+    clean, varied = [], []
+    for path in paths:
+        frame = read_image(path)
+        try:
+            clean.append(prepare(frame, settings))
+            varied.append(prepare(perturb(frame, tolerances, rng, settings.bits), settings))
+        except FrameError as error:
+            raise FrameError(f"{path}: {error}") from None
+    return Fresh(tuple(paths), tuple(clean), tuple(varied))
+
+
+def score(bundle: Bundle, model: Model, fresh: Fresh) -> np.ndarray[tuple[int, int, int], np.dtype[np.float64]]:
+    """``(n, 2, 2)``: of every picture and its changed copy, the image score and the map's largest value."""
+    network = OnnxRuntimeNetwork(bundle.member(model.file), fuse_int8=model.family != "tensorrt")
+    executor = CpuExecutor(network, bundle.manifest.preprocess, model.scoring)
+    found = np.empty((len(fresh.paths), 2, 2))
+    for at, pair in enumerate(zip(fresh.clean, fresh.varied, strict=True)):
+        for which, picture in enumerate(pair):
+            scored = executor.score_pixels(picture)
+            found[at, which] = scored.score, scored.peak
+    executor.close()
+    return found
+
+
+def check_product(paths: Sequence[Path], scores: Sequence[float], old: Calibration, rate: float) -> None:
+    """Returns when every picture may show the product.
+
+    Raises:
+        UsageError: some are far from all that the model knows.
+    """
+    usual, threshold = float(np.median(old.scores)), old.score_threshold(rate)
+    limit = usual + UNLIKE * max(threshold - usual, 1e-9)
+    unlike = [path for path, score in zip(paths, scores, strict=True) if not score <= limit]
+    if not unlike:
+        return
+    if 2 * len(unlike) > len(paths):
+        raise UsageError(
+            f"{len(unlike)} of {len(paths)} pictures do not look like the product of this bundle: check the folder, "
+            "the camera and the region of interest; for a new product or another view, train again"
+        )
+    named = ", ".join(str(path) for path in unlike[:NAMED]) + (", ..." if len(unlike) > NAMED else "")
+    raise UsageError(
+        f"{len(unlike)} of {len(paths)} pictures do not look like the product: {named}: remove them, or name them in a "
+        "text file for --exclude"
+    )
+
+
+def _write(
+    bundle: Bundle,
+    changed: Manifest,
+    fresh: Fresh,
+    product: str,
+    path: str | os.PathLike[str],
+    progress: Callable[[str], None],
+) -> None:
+    """The new bundle: graphs and golden scores as they are, page and directions of change anew."""
+    progress("writing the bundle")
+    settings, model = changed.preprocess, changed.models["fp32"]
+    measure = FrameStatistics(settings, bundle.golden["images"])  # type: ignore[arg-type]
+    known = {name: directions.read_directions(bundle, name) for name in changed.products}
+    known[product] = measure_directions(fresh.clean, measure, Tolerances.parse(changed.method.tolerate))
+    executor = CpuExecutor(OnnxRuntimeNetwork(bundle.member(model.file)), settings, model.scoring)
+    members = {name: bundle.member(name) for name in bundle.manifest.members}
+    members[bundles.REPORT] = model_page(changed, executor, {product: fresh.clean}).encode()
+    members[directions.MEMBER] = directions.to_json({name: found for name, found in known.items() if found})
+    executor.close()
+    bundles.write(path, changed, members)
