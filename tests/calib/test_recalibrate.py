@@ -101,7 +101,7 @@ def test_an_odd_picture_is_named_and_sets_no_threshold(
     tiny_path: Path, folder: Path, tmp_path: Path, good: Frame
 ) -> None:
     odd = good(999)
-    odd[20:28, 20:28] = 140
+    odd[20:28, 20:28] = 154
     cv2.imwrite(str(folder / "odd.png"), odd)
     found = run(tiny_path, folder, tmp_path / "new.irf")
     kept = run(tiny_path, folder, tmp_path / "kept.irf", keep_odd=True)
