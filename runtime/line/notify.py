@@ -1,4 +1,4 @@
-"""What systemd is told: the line is ready, alive, stopping. Its protocol is a datagram; no library is needed.
+"""What systemd hears: the line is ready, alive, stopping. Its protocol is a datagram; no library is needed.
 
 A service of ``Type=notify`` counts as started when :meth:`Notifier.ready` is called; with ``WatchdogSec=`` systemd
 restarts it when :meth:`Notifier.feed` is not called in time. Without systemd nothing is sent. See sd_notify(3).

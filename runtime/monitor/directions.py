@@ -29,6 +29,8 @@ MATTERS: Final = 0.5
 """A change is said when it is at least this share of what is tolerated."""
 EXPLAINS: Final = 0.25
 """A change is said when it explains at least this share of the deviation."""
+UNKNOWN: Final = 0.5
+"""No change is said when more than this share of the deviation stays unexplained: it is something else."""
 UNCERTAIN: Final = 0.15
 """Share of a deviation that the measured responses do not explain to the letter."""
 LEAST: Final = 0.5
@@ -161,6 +163,8 @@ class Directions:
             rest = rest - response
             amount *= zoom if direction.kind in ("focus", "noise") and direction.stated else 1.0
             found.append(Change(direction.kind, amount, abs(amount) / direction.tolerated, direction.stated))
+        if float(rest @ rest) > UNKNOWN * whole:
+            return ()
         return tuple(change for change in found if change.share >= MATTERS)
 
 

@@ -82,9 +82,9 @@ class FrameStatistics:
     def _gray(self, picture: Pixels) -> Gray:
         """The picture at :attr:`size`, white is 1."""
         white = 255.0 if picture.dtype == np.uint8 else 2.0**self.settings.bits - 1.0
+        if picture.ndim == 3:  # before the resize, which then has a third of the work
+            picture = picture[..., 0] if picture.shape[2] == 1 else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)  # type: ignore[assignment]
         small = cv2.resize(picture, self.size, interpolation=cv2.INTER_AREA)
-        if small.ndim == 3:
-            small = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
         return np.asarray(small, np.float32) * np.float32(1 / white)
 
     def _shrunk(self, gray: Gray, size: tuple[int, int]) -> Gray:
