@@ -197,8 +197,8 @@ def usual_directions() -> Directions:
             one("right", 0.015, {"right": 1.0}, True, True),
             one("down", 0.015, {"down": 1.0}, True, True),
             one("turn", 1.0, {"turn": 1.0}, True, True),
-            one("focus", 1.0, {"sharpness": -0.15}, False, False),
-            one("noise", 1.0, {"noise": 0.5, "sharpness": 0.05}, False, False),
+            one("focus", 1.0, {"sharpness": -0.2, "noise": -0.35}, False, False),
+            one("noise", 1.0, {"noise": 0.5, "sharpness": 0.1}, False, False),
         ),
     )
 

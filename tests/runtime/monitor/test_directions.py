@@ -53,7 +53,7 @@ def deviation(**values: float) -> np.ndarray:
         (deviation(brightness=-0.06, contrast=-0.06), ["light"]),
         (deviation(brightness=-0.01, contrast=-0.01), []),  # small against what is tolerated
         (deviation(right=0.02, down=-0.02), ["down", "right"]),
-        (deviation(sharpness=-0.2), ["focus"]),
+        (deviation(sharpness=-0.2, noise=-0.4), ["focus"]),
         (deviation(noise=1.0, sharpness=0.1), ["noise"]),
     ],
 )
