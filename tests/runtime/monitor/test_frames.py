@@ -48,7 +48,6 @@ def test_good_parts_raise_no_alarm(measure: FrameStatistics, pictures: list[Pict
         (Change(brightness=0.08), "light"),
         (Change(shift_x=-2 / 64), "right"),  # whole pixels: others soften so small a picture
         (Change(shift_y=2 / 64), "down"),
-        (Change(rotate_deg=2), "turn"),
         (Change(blur_px=1.0), "focus"),
         (Change(noise_levels=5), "noise"),
     ],
@@ -65,6 +64,13 @@ def test_a_sudden_change_is_named_within_sixty_parts(
     assert began is not None
     assert began[1]
     assert 150 <= began[0] / HOUR <= 300
+
+
+def test_a_turned_camera_is_named(measure: FrameStatistics, good_part: Callable[..., Picture]) -> None:
+    """In frames of twice the size: interpolation softens a small one."""
+    frames = [good_part(seed, 128) for seed in range(200)]
+    said = run(watched(measure), [*frames[:120], *(Change(rotate_deg=2)(frame) for frame in frames[120:])])
+    assert said[-1][0] == "turn"
 
 
 def test_a_slow_change_is_named_with_the_time_it_took(measure: FrameStatistics, pictures: list[Picture]) -> None:
