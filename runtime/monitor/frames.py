@@ -13,6 +13,7 @@ import numpy as np
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.imaging.preprocess import inspected_area
 from edgeirf.runtime.monitor.directions import Change, Directions
+from edgeirf.runtime.monitor.memory import FrameMemory, RankMemory
 from edgeirf.runtime.monitor.sequential import RECENT, Stream
 from edgeirf.runtime.monitor.statistics import (
     RESOLUTIONS,
@@ -135,6 +136,26 @@ class FrameWatch:
         between = along[start + 1 : -1]
         sudden = bool(np.all(between > 0.75 * along[-1])) and len(before) > 0
         return self._history[start + 1 if sudden else start].at, sudden
+
+    @property
+    def memory(self) -> FrameMemory:
+        """What is kept over a restart: the values, not the tests, which begin anew."""
+        return FrameMemory(
+            tuple(RankMemory(stream.ranks.counts) for stream in self._streams),
+            tuple(tuple(row.tolist()) for row in self._learned) if self._usual is None else (),
+            tuple(tuple(row.tolist()) for row in self._usual or ()),
+            tuple((block.at, block.count, tuple(block.mean.tolist())) for block in self._history),
+            self._block,
+        )
+
+    @memory.setter
+    def memory(self, kept: FrameMemory) -> None:
+        for stream, own in zip(self._streams, kept.ranks, strict=True):
+            stream.ranks.counts = own.counts
+        self._learned = [np.array(row) for row in kept.learned]
+        self._usual = (np.array(kept.usual[0]), np.array(kept.usual[1])) if kept.usual else None
+        self._history = [Block(at, np.array(mean), count) for at, count, mean in kept.history]
+        self._block = kept.block
 
     def accept(self) -> None:
         """Takes the present state as the usual one: the next passing parts say what is usual."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +14,7 @@ from edgeirf.runtime.detector import Detector
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.monitor.directions import Change, Kind, read_directions, usual_directions
 from edgeirf.runtime.monitor.frames import FROZEN, LEARNED, FrameWatch
+from edgeirf.runtime.monitor.memory import Memory, read_memory
 from edgeirf.runtime.monitor.pvalues import ScoreWatch, Trend
 from edgeirf.runtime.monitor.statistics import FrameStatistics
 from edgeirf.verdict import Verdict
@@ -86,6 +88,7 @@ class Monitor:
         if not 1000 <= false_alarm_parts <= 1e12:
             raise UsageError(f"the mean number of parts to a false alarm lies above 1000, not at {false_alarm_parts:g}")
         bundle = detector.bundle
+        self._bundle, self._product = bundle.digest, detector.product
         self._view, self._length = view, false_alarm_parts
         # The mean of the two sums has the property of each: half of the false alarms for scores, half for frames.
         self._scores = ScoreWatch(detector.calibration.scores, 2 * false_alarm_parts)
@@ -134,6 +137,29 @@ class Monitor:
             None if mean != mean else mean,
             self._length,
         )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Keeps what is usual on this line, for :meth:`restore` after a restart. The file is written atomically.
+
+        Raises:
+            EdgeirfError: it cannot be written.
+        """
+        Memory(self._bundle, self._product, self._parts, self._scores.memory, self._frames.memory).write(path)
+
+    def restore(self, path: str | os.PathLike[str]) -> bool:
+        """Takes up what was kept. An alarm that stood then is raised again when it still holds.
+
+        Returns:
+            False where there is no file, or where it is of another bundle or product: the line learns anew.
+
+        Raises:
+            EdgeirfError: the file cannot be read or does not fit.
+        """
+        kept = read_memory(path)
+        if kept is None or (kept.bundle, kept.product) != (self._bundle, self._product):
+            return False
+        self._parts, self._scores.memory, self._frames.memory = kept.parts, kept.scores, kept.frames
+        return True
 
     def accept(self) -> None:
         """The operator says that the present state is right: the next parts say what is usual."""

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from edgeirf.runtime.monitor.memory import RankMemory
 from edgeirf.runtime.monitor.sequential import Stream
 
 Trend = Literal["higher", "lower"]
@@ -63,6 +64,16 @@ class ScoreWatch:
     def mean_rank(self) -> float:
         """Mean of the recent ranks among calibration and earlier parts; 0.5 is usual, NaN before the first part."""
         return self._streams["higher"].mean_rank
+
+    @property
+    def memory(self) -> tuple[RankMemory, RankMemory]:
+        """What is kept over a restart: the values, not the tests, which begin anew."""
+        return RankMemory(self._streams["higher"].ranks.counts), RankMemory(self._streams["lower"].ranks.counts)
+
+    @memory.setter
+    def memory(self, kept: tuple[RankMemory, RankMemory]) -> None:
+        for stream, own in zip(self._streams.values(), kept, strict=True):
+            stream.ranks.counts = own.counts
 
     def accept(self) -> None:
         """Takes the present state as the usual one."""

@@ -74,6 +74,18 @@ class Ranks:
             self.seed([value])
         return rank
 
+    @property
+    def counts(self) -> tuple[tuple[int, int], ...]:
+        """Number of the bin and count, of every bin that is not empty."""
+        return tuple((at, int(self._counts[at])) for at in np.flatnonzero(self._counts).tolist())
+
+    @counts.setter
+    def counts(self, counts: tuple[tuple[int, int], ...]) -> None:
+        self.clear()
+        for at, count in counts:
+            self._counts[at] = count
+        self.total = int(self._counts.sum())
+
     def clear(self) -> None:
         """Forgets all values."""
         self._counts[:] = 0
