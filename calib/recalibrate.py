@@ -1,8 +1,9 @@
 """New thresholds from fresh good parts, without training and without PyTorch: the line changed, the product did not.
 
-The graphs stay as they are, and so do the golden scores. As at export, each picture counts with the larger score of
-itself and of a copy that is changed within the tolerances of the bundle, so that the threshold keeps its promise for
-what the line may do; and pictures that do not look like the others set no threshold.
+The graphs and the golden scores stay as they are, unless the centre of the densities is moved, too. As at export, each
+picture counts with the larger score of itself and of a copy that is changed within the tolerances of the bundle, so
+that the threshold keeps its promise for what the line may do; and pictures that do not look like the others set no
+threshold.
 """
 
 from __future__ import annotations
@@ -59,6 +60,28 @@ class Fresh:
     clean: tuple[Pixels, ...]
     varied: tuple[Pixels, ...]
 
+    def split(self) -> tuple[Fresh, Fresh]:
+        """Every third picture for a new centre, and the others for the thresholds.
+
+        Raises:
+            UsageError: fewer than :data:`FEWEST` are left for the thresholds.
+        """
+        chosen = [[at for at in range(len(self.paths)) if (at % 3 == 0) == first] for first in (True, False)]
+        if len(chosen[1]) < FEWEST:
+            raise UsageError(
+                f"{len(self.paths)} pictures are too few for a new centre and thresholds: "
+                f"{3 * FEWEST // 2} are the least"
+            )
+        centre, rest = (
+            Fresh(*(tuple(values[at] for at in own) for values in (self.paths, self.clean, self.varied)))  # type: ignore[arg-type]
+            for own in chosen
+        )
+        return centre, rest
+
+
+Recentre = Callable[[Sequence[Pixels]], Bundle]
+"""Prepared pixels of good parts and their changed copies to a bundle whose densities are centred on them."""
+
 
 @dataclass(frozen=True)
 class Recalibration:
@@ -70,7 +93,7 @@ class Recalibration:
         product: whose thresholds are new.
         rate: false-reject rate that was asked for.
         examined: the fresh parts, under FP32.
-        scores: FP32 scores of the fresh pictures, without their changed copies.
+        scores: of all fresh pictures under the old FP32 graph, without their changed copies.
     """
 
     path: Path
@@ -103,6 +126,7 @@ def recalibrate(
     *,
     excluded: Sequence[Path] = (),
     keep_odd: bool = False,
+    recentre: Recentre | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Recalibration:
     """Writes a bundle with new thresholds.
@@ -114,27 +138,34 @@ def recalibrate(
         product: whose thresholds are set.
         excluded: pictures to leave out.
         keep_odd: let pictures that do not look like the others set the threshold, too.
+        recentre: gives the bundle with its densities moved to some pictures; every third picture is for that, and sets
+            no threshold.
         progress: receives one line a stage.
 
     Raises:
         UsageError: there are too few pictures, or some do not show the product.
         FrameError: a picture cannot be read.
     """
-    manifest = bundle.manifest
+    old = bundle.manifest
     progress("reading the pictures")
-    fresh = read_fresh(good_pictures(folder, excluded), manifest)
+    fresh = read_fresh(good_pictures(folder, excluded), old)
+    progress("scores of fp32")
+    before = score(bundle, old.models["fp32"], fresh)
+    # Under the old centre: a new one would make any product look usual.
+    check_product(fresh.paths, before[:, 0, 0].tolist(), old.models["fp32"].calibration[product], old.false_reject_rate)
+    rejected = tuple(before[:, 0, 0].tolist())
+    if recentre is not None:
+        centre, fresh = fresh.split()
+        bundle = recentre([*centre.clean, *centre.varied])
+    manifest = bundle.manifest
     models: dict[str, Model] = {}
     examined: Examination | None = None
-    clean_scores: tuple[float, ...] = ()
     for key in ["fp32", *(key for key in manifest.models if key != "fp32")]:
         model = manifest.models[key]
-        progress(f"scores of {key}")
-        pairs = score(bundle, model, fresh)
+        progress(f"thresholds of {key}")
+        pairs = before if recentre is None and key == "fp32" else score(bundle, model, fresh)
         scores, peaks = pairs.max(axis=1).T
-        if examined is None:
-            clean_scores = tuple(pairs[:, 0, 0].tolist())
-            check_product(fresh.paths, clean_scores, model.calibration[product], manifest.false_reject_rate)
-            examined = examine(fresh.paths, scores.tolist(), manifest.false_reject_rate)
+        examined = examined or examine(fresh.paths, scores.tolist(), manifest.false_reject_rate)
         odd = 0 if keep_odd else len(examined.odd)
         own = Calibration(tuple(np.sort(scores).tolist()), tuple(np.sort(peaks).tolist()), odd)
         models[key] = replace(model, calibration={**model.calibration, product: own})
@@ -142,7 +173,7 @@ def recalibrate(
     models = {key: models[key] for key in manifest.models}
     changed = replace(manifest, edgeirf=edgeirf.__version__, models=models, members={})
     _write(bundle, changed, fresh, product, path, progress)
-    return Recalibration(Path(path), manifest, changed, product, manifest.false_reject_rate, examined, clean_scores)
+    return Recalibration(Path(path), old, changed, product, old.false_reject_rate, examined, rejected)
 
 
 def good_pictures(folder: Path, excluded: Sequence[Path] = ()) -> list[Path]:

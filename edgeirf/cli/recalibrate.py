@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import typer
 
 from edgeirf.bundle import Bundle
 from edgeirf.cli.console import check_page, console, echo
-from edgeirf.errors import UsageError
+from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.files import check_writable, write_text
 
 if TYPE_CHECKING:
-    from edgeirf.calib.recalibrate import Recalibration
+    from edgeirf.calib.recalibrate import Recalibration, Recentre
+    from edgeirf.runtime.imaging.pixel_format import Pixels
 
 NAME = "recalibrate"
 
@@ -30,6 +32,9 @@ def main(
     exclude: Path = typer.Option(None, "--exclude", metavar="FILE", help="Pictures to leave out, one a line."),
     keep_odd: bool = typer.Option(
         False, "--keep-odd", help="Let pictures that do not look like the others set the threshold, too."
+    ),
+    recentre: bool = typer.Option(
+        False, "--recentre", help="Move the centre of the densities, too, with a third of 30 pictures at least (ONNX)."
     ),
     force: bool = typer.Option(False, "--force", "-f", help="Overwrite an existing bundle."),
 ) -> None:
@@ -54,12 +59,28 @@ def main(
         choose_product(bundle, product),
         excluded=() if exclude is None else read_excluded(exclude),
         keep_odd=keep_odd,
+        recentre=_recentre(bundle) if recentre else None,
         progress=lambda stage: console.print(f"{stage} ..."),
     )
     write_text(page, recalibration_page(found))
     for line in lines(found):
         echo(line)
     echo(f"wrote {target} and {page}")
+
+
+def _recentre(bundle: Bundle) -> Recentre:
+    try:
+        from edgeirf.export.recentre import recentre
+    except ImportError as error:
+        raise EdgeirfError(f"--recentre needs ONNX ({error}): pip install onnx") from None
+
+    def moved(pictures: Sequence[Pixels]) -> Bundle:
+        with TemporaryDirectory() as folder:
+            place = Path(folder) / "recentred.irf"
+            recentre(bundle, pictures, place, progress=lambda stage: console.print(f"{stage} ..."))
+            return Bundle.read(place)
+
+    return moved
 
 
 def lines(found: Recalibration) -> Iterator[str]:
@@ -74,8 +95,8 @@ def lines(found: Recalibration) -> Iterator[str]:
     yield (
         f"{parts.count} fresh good parts promise at most {percent(parts.rate(found.rate))} false rejects "
         f"({percent(found.rate)} asked for; {percent(old.rate(found.rate))} before); the old threshold rejects "
-        f"{found.rejected_before} of them"
+        f"{found.rejected_before} of {len(found.scores)}"
     )
-    if 2 * found.rejected_before > parts.count:
+    if 2 * found.rejected_before > len(found.scores):
         yield "most fresh parts score above the old threshold, so more defects may pass now: better train again"
     yield from found.examined.lines()

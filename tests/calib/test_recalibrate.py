@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,3 +128,21 @@ def test_a_picture_that_cannot_be_read_is_named(tiny_path: Path, folder: Path, t
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 40)
     with pytest.raises(FrameError, match=r"broken\.png"):
         run(tiny_path, folder, tmp_path / "new.irf")
+
+
+def test_with_a_new_centre_a_third_of_the_pictures_sets_no_threshold(
+    tiny_path: Path, folder: Path, tmp_path: Path
+) -> None:
+    given: list[int] = []
+
+    def moved(pictures: Sequence[Picture]) -> Bundle:
+        given.append(len(pictures))
+        return Bundle.read(tiny_path)
+
+    found = run(tiny_path, folder, tmp_path / "new.irf", recentre=moved)
+    assert given == [20]  # ten pictures, and a changed copy of each
+    assert found.examined.count == 20
+    assert len(found.scores) == 30
+    (folder / "0.png").unlink()
+    with pytest.raises(UsageError, match="29 pictures are too few for a new centre and thresholds: 30 are the least"):
+        run(tiny_path, folder, tmp_path / "other.irf", recentre=moved)
