@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 import edgeirf
 from edgeirf.bundle import GOLDEN, Bundle, write
 from edgeirf.calib.conditions.perturb import Change
-from edgeirf.calib.recalibrate import FEWEST, Recalibration, recalibrate
+from edgeirf.calib.fresh_parts import FEWEST
+from edgeirf.calib.recalibrate import Recalibration, recalibrate
 from edgeirf.calib.recalibration_page import recalibration_page
 from edgeirf.errors import FrameError, UsageError
 from edgeirf.runtime.monitor.directions import read_directions
