@@ -17,6 +17,8 @@ from torch import nn
 
 import edgeirf
 from edgeirf import bundle
+from edgeirf.calib.conditions.directions import measure_directions
+from edgeirf.calib.conditions.tolerances import Tolerances
 from edgeirf.calib.evaluation.odd_pictures import Examination
 from edgeirf.calib.fitting.density import Scale, scale_name
 from edgeirf.calib.fitting.gaussian import Fit, Gaussian
@@ -41,6 +43,8 @@ from edgeirf.runtime.executors.cpu import CpuExecutor
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.imaging.preprocess import normalise
+from edgeirf.runtime.monitor import directions
+from edgeirf.runtime.monitor.statistics import FrameStatistics
 from edgeirf.runtime.scoring import score_field
 from edgeirf.settings import Preprocess, Scoring
 from edgeirf.trainers.diffusion import TIMESTEPS
@@ -223,6 +227,7 @@ def export(
     )
     members = {
         model.file: onnx_bytes,
+        directions.MEMBER: drift_member(pictures, golden_member["images"], settings, config.tolerate),
         bundle.GOLDEN: _npz(golden_member),
         bundle.REPORT: model_page(manifest, executor, pictures).encode(),
         **{made.model.file: made.graph for made in shipped},
@@ -278,6 +283,12 @@ def golden(executor: CpuExecutor, pictures: Sequence[Pixels]) -> dict[str, NDArr
         "images": np.stack(chosen),
         "scores": np.array([executor.score_pixels(picture).score for picture in chosen]),
     }
+
+
+def drift_member(pictures: Pictures, golden_images: NDArray[Any], settings: Preprocess, tolerate: str) -> bytes:
+    """What each tolerated change does to the frames of every product: the line's monitor names a drift by it."""
+    measure, tolerances = FrameStatistics(settings, golden_images), Tolerances.parse(tolerate)
+    return directions.to_json({name: measure_directions(own, measure, tolerances) for name, own in pictures.items()})
 
 
 def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:

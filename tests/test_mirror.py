@@ -110,6 +110,8 @@ TESTED_ELSEWHERE = {
     "calib/reports/model_page.py": "export/test_bundle.py",
     "calib/reports/odd_page.py": "calib/evaluation/test_odd_pictures.py",
     "calib/reports/pictures.py": PAGE,
+    "calib/fresh_parts.py": "calib/test_recalibrate.py",
+    "calib/recalibration_page.py": "calib/test_recalibrate.py",
     "calib/reports/tables.py": PAGE,
     "trainers/features.py": "trainers/test_timm.py",
     "trainers/noise_net.py": "trainers/test_diffusion.py",
