@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from edgeirf.errors import ConfigError, UsageError
 from edgeirf.runtime.outputs.jsonl import JsonlSettings
+from edgeirf.runtime.outputs.modbus import ModbusSettings
 from edgeirf.runtime.outputs.mqtt import MqttSettings
 from edgeirf.runtime.outputs.output import Output
 from edgeirf.runtime.outputs.settings import OutputSettings, RecordSettings
@@ -17,11 +18,13 @@ from edgeirf.typed_json import from_json
 KINDS: Mapping[str, type[OutputSettings]] = {
     "jsonl": JsonlSettings,
     "mqtt": MqttSettings,
+    "modbus": ModbusSettings,
 }
 """The word after ``kind =`` and the settings that it takes."""
 
 NEEDS = {
     "mqtt": ("paho", "paho-mqtt"),
+    "modbus": ("pymodbus", "pymodbus"),
 }
 """Kind to the module and the package that it needs; the extra has the kind's name."""
 
