@@ -33,6 +33,8 @@ TESTED_ELSEWHERE = {
     "edgeirf/onnx_check/graph.py": GRAPHS,
     "edgeirf/onnx_check/shapes.py": GRAPHS,
     "edgeirf/onnx_check/wire.py": GRAPHS,
+    "runtime/audit/anchor.py": "runtime/audit/test_verify.py",
+    "runtime/audit/row.py": "runtime/audit/test_store.py",
     "runtime/bench/flops.py": NUMBERS,
     "runtime/bench/frames.py": MEASURE,
     "runtime/bench/plot.py": MEASURE,

@@ -138,7 +138,8 @@ class Mqtt(DurableOutput):
             self._drop()
 
     def _client_of(self) -> Client:
-        from paho.mqtt.client import CallbackAPIVersion, Client, MQTTProtocolVersion
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
         chosen = self._settings
         client = Client(

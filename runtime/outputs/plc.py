@@ -46,7 +46,7 @@ class PlcOutputs:
         busy: a part is being inspected.
         completed: toggles with every inspection.
         valid: the result is there, and stays until the PLC acknowledges it.
-        missed: triggers that came while the line was not ready.
+        refused: triggers that came while the line was not ready.
         result: the result shown; None: none yet.
     """
 
@@ -55,7 +55,7 @@ class PlcOutputs:
     busy: bool = False
     completed: bool = False
     valid: bool = False
-    missed: int = 0
+    refused: int = 0
     result: PartVerdict | None = None
 
 

@@ -36,7 +36,7 @@ def words_of(state: State, heartbeat: int, toggle: bool, outputs: PlcOutputs) ->
     found = outputs.result
     code = NO_RESULT if found is None else REJECT if found.reject else PASS
     reason = 0 if found is None else REASONS.index(found.reason) + 1
-    first = (MAP_VERSION, STATES.index(state), heartbeat & 0xFFFF, _signals(outputs), outputs.missed & 0xFFFF)
+    first = (MAP_VERSION, STATES.index(state), heartbeat & 0xFFFF, _signals(outputs), outputs.refused & 0xFFFF)
     packed = _LAYOUT.pack(*first, toggle, code, reason, *_result(found))
     return list(struct.unpack(f">{WORDS}H", packed))
 

@@ -65,7 +65,7 @@ class JsonLines(Sink):
 
     def close(self) -> None:
         """Closes the file; standard output stays open."""
-        if self._file is not sys.stdout.buffer:
+        if self._name != "standard output":
             self._file.close()
 
     def _take_over(self, path: str) -> None:

@@ -23,7 +23,7 @@ def long(words: list[int], place: int) -> int:
 
 def test_every_value_is_where_the_document_says(verdict: Make) -> None:
     result = replace(verdict(70_000, True, -1.25), reason="late", sequence=65_537, late_ms=12.4)
-    outputs = PlcOutputs(True, False, True, False, True, missed=3, result=result)
+    outputs = PlcOutputs(True, False, True, False, True, refused=3, result=result)
     words = words_of("DEGRADED", 65_538, True, outputs)
     assert len(words) == WORDS == 32
     assert words[:8] == [1, 3, 2, 0b10101, 3, 1, 2, 2]
