@@ -67,6 +67,7 @@ TESTED_ELSEWHERE = {
     "runtime/kernels/layout.py": "gpu/kernels/test_layout.py",  # against the compiler's own layout
     "runtime/line/stats.py": "runtime/line/test_status.py",
     "runtime/outputs/output.py": "test_doctests.py",  # an interface
+    "runtime/outputs/opcua_server.py": "runtime/outputs/test_opcua.py",
     "runtime/outputs/settings.py": "runtime/outputs/test_factory.py",
     "runtime/render/drawing.py": "gpu/kernels/test_overlay.py",  # the kernels' reference
     "runtime/render/page.py": PAGE,

@@ -7,24 +7,35 @@ import importlib.util
 from collections.abc import Mapping
 
 from edgeirf.errors import ConfigError, UsageError
+from edgeirf.runtime.outputs.gpio import GpioSettings
 from edgeirf.runtime.outputs.jsonl import JsonlSettings
 from edgeirf.runtime.outputs.modbus import ModbusSettings
 from edgeirf.runtime.outputs.mqtt import MqttSettings
+from edgeirf.runtime.outputs.opcua import OpcUaSettings
 from edgeirf.runtime.outputs.output import Output
+from edgeirf.runtime.outputs.s7 import S7Settings
 from edgeirf.runtime.outputs.settings import OutputSettings, RecordSettings
 from edgeirf.runtime.outputs.spooled import Spooled
+from edgeirf.runtime.outputs.webhook import WebhookSettings
 from edgeirf.typed_json import from_json
 
 KINDS: Mapping[str, type[OutputSettings]] = {
     "jsonl": JsonlSettings,
     "mqtt": MqttSettings,
     "modbus": ModbusSettings,
+    "opcua": OpcUaSettings,
+    "s7": S7Settings,
+    "gpio": GpioSettings,
+    "webhook": WebhookSettings,
 }
 """The word after ``kind =`` and the settings that it takes."""
 
 NEEDS = {
     "mqtt": ("paho", "paho-mqtt"),
     "modbus": ("pymodbus", "pymodbus"),
+    "opcua": ("asyncua", "asyncua"),
+    "s7": ("snap7", "python-snap7"),
+    "gpio": ("gpiod", "gpiod"),
 }
 """Kind to the module and the package that it needs; the extra has the kind's name."""
 

@@ -1,0 +1,99 @@
+"""S7 with snap7's client; tests/line has a client that nobody here wrote."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from edgeirf.errors import OutputError
+from edgeirf.part import PartVerdict
+from edgeirf.runtime.outputs.plc import PlcInputs
+from edgeirf.runtime.outputs.s7 import S7, S7Settings
+
+snap7 = pytest.importorskip("snap7", reason="pip install 'edgeirf[s7]'")
+
+Make = Callable[..., PartVerdict]
+Until = Callable[[Callable[[], bool]], None]
+
+
+@pytest.fixture
+def output(port: int) -> Iterator[S7]:
+    opened = S7("plc", S7Settings(port=port, block=5))
+    opened.open()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def plc(output: S7, port: int) -> Iterator[Any]:
+    client = snap7.client.Client()
+    client.connect("127.0.0.1", 0, 1, port)
+    yield client
+    client.disconnect()
+
+
+def words(plc: Any) -> list[int]:
+    return list(struct.unpack(">32H", plc.db_read(5, 0, 64)))
+
+
+def test_a_plc_reads_state_heartbeat_and_result(output: S7, plc: Any, verdict: Make) -> None:
+    assert words(plc)[:2] == [1, 0]
+    output.state("RUNNING", "")
+    output.beat(9)
+    output.act(verdict(70_000, True))
+    assert words(plc)[:14] == [1, 2, 9, 0b11001, 0, 1, 2, 1, 1, 4464, 1, 4464, 0, 1250]
+
+
+def test_a_plc_writes_commands(output: S7, plc: Any, until: Until) -> None:
+    plc.db_write(5, 64, bytearray(struct.pack(">4H", 0b11, 7, 1, 2)))
+    until(lambda: output.plc == PlcInputs(True, True, False, 65_538, 7))
+
+
+def test_what_a_plc_writes_over_a_result_does_not_stay(output: S7, plc: Any, verdict: Make, until: Until) -> None:
+    output.act(verdict(7, True))
+    plc.db_write(5, 12, bytearray(b"\0\1"))
+    until(lambda: words(plc)[6] == 2)
+
+
+def test_bytes_of_one_read_belong_together(output: S7, plc: Any, verdict: Make) -> None:
+    stop = threading.Event()
+
+    def publish() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            output.act(verdict(number, score=float(number)))
+
+    thread = threading.Thread(target=publish)
+    output.act(verdict(0, score=0.0))
+    thread.start()
+    for _ in range(200):
+        part, sequence, score = struct.unpack(">IIi", bytes(plc.db_read(5, 0, 64))[16:28])
+        assert part == sequence == score // 100
+    stop.set()
+    thread.join()
+
+
+def test_the_safe_state_is_a_reject(output: S7, plc: Any, verdict: Make) -> None:
+    output.act(verdict(1))
+    output.safe()
+    assert words(plc)[1] == 4
+    assert words(plc)[6] == 2
+
+
+def test_a_port_in_use_is_one_line_and_close_frees_it(output: S7, port: int) -> None:
+    with pytest.raises(OutputError, match=f"cannot serve S7 on 127.0.0.1:{port}") as error:
+        S7("other", S7Settings(port=port)).open()
+    assert "\n" not in str(error.value)
+    output.close()
+    output.open()
+
+
+@pytest.mark.parametrize("wrong", [{"port": 0}, {"block": 0}, {"block": 65536}])
+def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="port and block are 1 to 65535"):
+        S7Settings(**wrong)
