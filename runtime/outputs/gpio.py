@@ -125,7 +125,6 @@ class Gpio(Output):
         """
         self._check()
         with self._lock:
-            self._safe = False
             followed = self.pulses.expect(part.part_id, self._count if self._by_steps else part.triggered_at)
         self._wake.set()
         if not followed:
@@ -134,18 +133,20 @@ class Gpio(Output):
     def act(self, verdict: PartVerdict) -> None:
         """Takes the verdict on a part; one that nobody announced is followed from its trigger on.
 
+        The verdict on a part that has left is counted: the rule for a part without a pass was applied to it.
+
         Raises:
-            OutputError: the part is at the ejector already, or beyond it.
+            OutputError: the part was never announced, and a pulse would not meet it any more.
         """
         self._check()
         with self._lock:
-            self._safe = False
-            if not self.pulses.waits_for(verdict.part_id):
-                self._follow(verdict)
-            in_time = self.pulses.decide(verdict.part_id, verdict.reject)
+            known = self.pulses.knows(verdict.part_id) or self._follow(verdict)
+            self.pulses.decide(verdict.part_id, verdict.reject)
         self._wake.set()
-        if not in_time:
-            raise OutputError(f"{self.name}: the verdict on part {verdict.part_id} is too late: the part has left")
+        if not known and verdict.reject:
+            raise OutputError(
+                f"{self.name}: no pulse can meet part {verdict.part_id} any more: its verdict is the first word of it"
+            )
 
     def state(self, state: State, reason: str) -> None:
         """Leaves the safe state when the line takes parts, and enters it in FAULT."""
@@ -174,13 +175,13 @@ class Gpio(Output):
         if self._thread is None:
             raise OutputError(f"{self.name}: the line is not open")
 
-    def _follow(self, verdict: PartVerdict) -> None:
+    def _follow(self, verdict: PartVerdict) -> bool:
         """Without an announcement the time of the trigger is known, the step of the encoder is not."""
         if self._by_steps or verdict.triggered_at is None:
-            return
+            return False
         triggered = self._clock() - (time.time() - verdict.triggered_at)
-        if triggered + self._settings.delay_ms / 1000 >= self._clock():
-            self.pulses.expect(verdict.part_id, triggered)
+        in_time = triggered + self._settings.delay_ms / 1000 >= self._clock()
+        return in_time and self.pulses.expect(verdict.part_id, triggered)
 
     def _work(self, lines: Lines) -> None:
         try:

@@ -112,6 +112,5 @@ class Modbus(PlcOutput):
             commands[address : address + len(written)] = map(int, written)
             self.hear(inputs_of(commands[:COMMANDS]))
         elif function in (_READ_INPUT, _READ_HOLDING):
-            shown = self.shown()
             place = 0 if function == _READ_INPUT else MIRROR - start
-            registers[place : place + WORDS] = words_of(shown.state, shown.heartbeat, shown.toggle, shown.outputs)
+            registers[place : place + WORDS] = words_of(self.shown())

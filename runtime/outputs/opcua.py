@@ -29,7 +29,7 @@ class OpcUaSettings(OutputSettings):
         host: this computer's address on the network of the clients.
         port: TCP port.
         security: ``none``, or ``Basic256Sha256``: signed and encrypted; then nothing else is offered.
-        pki: folder for ``Basic256Sha256``: ``own.der`` and ``own.pem`` are created when they are missing (valid for a
+        pki_folder: for ``Basic256Sha256``: ``own.der`` and ``own.pem`` are created when they are missing (valid for a
             year); with certificates in ``trusted/`` only clients that have one of them may connect.
         user, password: what a client must give; empty: every client may connect. Needs ``Basic256Sha256``.
         nodeset: file ``Opc.Ua.MachineVision.NodeSet2.xml`` of the OPC Foundation: adds a VisionSystem of OPC 40100-1.
@@ -38,7 +38,7 @@ class OpcUaSettings(OutputSettings):
     host: str = "127.0.0.1"
     port: int = 4840
     security: Literal["none", "Basic256Sha256"] = "none"
-    pki: str = ""
+    pki_folder: str = ""
     user: str = ""
     password: str = field(default="", repr=False)
     nodeset: str = ""
@@ -48,8 +48,8 @@ class OpcUaSettings(OutputSettings):
             raise ValueError("port is 1 to 65535")
         if self.user and self.security == "none":
             raise ValueError("a password needs security = 'Basic256Sha256': else everybody on the network reads it")
-        if self.security != "none" and not self.pki:
-            raise ValueError("security needs pki, a folder for certificates")
+        if self.security != "none" and not self.pki_folder:
+            raise ValueError("security needs pki_folder, a folder for certificates")
 
     def output(self, name: str) -> OpcUa:
         """The output, not yet open."""
@@ -85,7 +85,7 @@ class OpcUa(PlcOutput):
         quiet("asyncua")
         loop, self._order = LoopThread(f"opcua {self.name}"), asyncio.Lock()
         chosen = self._settings
-        pki = chosen.pki if chosen.security == "Basic256Sha256" else ""
+        pki = chosen.pki_folder if chosen.security == "Basic256Sha256" else ""
         place = Endpoint(chosen.host, chosen.port, pki, chosen.user, chosen.password, chosen.nodeset)
         server = OpcUaServer(place, self.hear)
         try:
@@ -98,7 +98,7 @@ class OpcUa(PlcOutput):
             where = f"{self._settings.host}:{self._settings.port}"
             said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise OutputError(
-                f"{self.name}: cannot serve OPC UA on {where} ({said}): check address, port, pki and nodeset"
+                f"{self.name}: cannot serve OPC UA on {where} ({said}): check address, port, pki_folder and nodeset"
             ) from None
         self._loop, self._server = loop, server
         self._changed()

@@ -10,6 +10,7 @@ from edgeirf.deciding import deciding_view
 from edgeirf.part import PartVerdict
 from edgeirf.runtime.outputs.output import State
 from edgeirf.runtime.outputs.plc import PlcInputs, Shown
+from edgeirf.runtime.outputs.registers import number_of
 
 Value = bool | int | float | str
 
@@ -32,6 +33,7 @@ NODES: Mapping[str, str] = {
     "Heartbeat": "UInt32",
     "Ready": "Boolean",
     "TriggerAck": "Boolean",
+    "AcceptedPartId": "UInt32",
     "Busy": "Boolean",
     "Completed": "Boolean",
     "Valid": "Boolean",
@@ -68,6 +70,7 @@ def values_of(shown: Shown) -> dict[str, Value]:
         "Heartbeat": shown.heartbeat & 0xFFFFFFFF,
         "Ready": outputs.ready,
         "TriggerAck": outputs.trigger_ack,
+        "AcceptedPartId": number_of(outputs.part_id),
         "Busy": outputs.busy,
         "Completed": outputs.completed,
         "Valid": outputs.valid,

@@ -158,8 +158,8 @@ class OpcUaServer:
         )
         self._state = await system.get_child([f"{index}:VisionStateMachine", "0:CurrentState"])
         generator = await self._server.get_event_generator(ua.NodeId(_RESULT_READY, index), system)
-        for field, kind in _RESULT_FIELDS.items():
-            generator.event.data_types[field] = ua.VariantType[kind]
+        for field_name, kind in _RESULT_FIELDS.items():
+            generator.event.data_types[field_name] = ua.VariantType[kind]
         generator.event.data_types["ResultContent"] = ua.VariantType.Variant
         self._events.append(generator)
 

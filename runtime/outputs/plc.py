@@ -7,7 +7,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
-from edgeirf.part import PartVerdict
+from edgeirf.part import PartId, PartVerdict
 from edgeirf.runtime.outputs.output import Output, State
 
 
@@ -42,7 +42,8 @@ class PlcOutputs:
 
     Attributes:
         ready: a trigger is accepted.
-        trigger_ack: the trigger is accepted, with its part id.
+        trigger_ack: the trigger is accepted, as ``part_id``.
+        part_id: of the last accepted trigger; 0: none yet.
         busy: a part is being inspected.
         completed: toggles with every inspection.
         valid: the result is there, and stays until the PLC acknowledges it.
@@ -52,6 +53,7 @@ class PlcOutputs:
 
     ready: bool = False
     trigger_ack: bool = False
+    part_id: PartId = 0
     busy: bool = False
     completed: bool = False
     valid: bool = False
@@ -106,21 +108,19 @@ class Shown:
         state: of the line.
         reason: why it is in that state.
         heartbeat: counts.
-        toggle: changes with every result.
         outputs: signals and result.
     """
 
     state: State
     reason: str
     heartbeat: int
-    toggle: bool
     outputs: PlcOutputs
 
 
 class PlcOutput(Output):
     """Shows a PLC state, heartbeat and result. The PLC reads when it likes: nothing waits for it.
 
-    Safe state: FAULT, no signal set, a reject as result. It stays until the next verdict.
+    Safe state: FAULT, no signal set, a reject as result. It ends with the next verdict, or when the line is ready.
 
     Args:
         name: as the configuration names it.
@@ -135,19 +135,21 @@ class PlcOutput(Output):
         self.handshake: Handshake = Newest()
         self.plc = PlcInputs()
         self._state: tuple[State, str] = ("INIT", "")
-        self._heartbeat, self._toggle, self._is_safe = 0, False, False
+        self._heartbeat, self._is_safe = 0, False
         self._lock = threading.Lock()
 
     def act(self, verdict: PartVerdict) -> None:
         """Hands the verdict to the handshake."""
         with self._lock:
             self.handshake.complete(verdict)
-            self._toggle, self._is_safe = not self._toggle, False
+            self._is_safe = False
         self._changed()
 
     def state(self, state: State, reason: str) -> None:
         """Shows the state of the line."""
-        self._state = (state, reason)
+        with self._lock:
+            self._state = (state, reason)
+            self._is_safe = self._is_safe and state in ("INIT", "FAULT")
         self._changed()
 
     def beat(self, count: int) -> None:
@@ -158,8 +160,7 @@ class PlcOutput(Output):
     def safe(self) -> None:
         """Shows FAULT and a reject."""
         with self._lock:
-            if not self._is_safe:
-                self._toggle, self._is_safe = not self._toggle, True
+            self._is_safe = True
         self._changed()
 
     def shown(self) -> Shown:
@@ -167,8 +168,8 @@ class PlcOutput(Output):
         with self._lock:
             if self._is_safe:
                 fault = PartVerdict(part_id=0, reject=True, reason="fault")
-                return Shown("FAULT", "safe state", self._heartbeat, self._toggle, PlcOutputs(result=fault))
-            return Shown(*self._state, self._heartbeat, self._toggle, self.handshake.snapshot())
+                return Shown("FAULT", "safe state", self._heartbeat, PlcOutputs(result=fault))
+            return Shown(*self._state, self._heartbeat, self.handshake.snapshot())
 
     def hear(self, inputs: PlcInputs) -> None:
         """Takes what the PLC says."""

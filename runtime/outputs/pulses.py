@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
@@ -59,6 +60,7 @@ class Pulses:
         self._fire, self._delay, self._capacity = fire, delay, capacity
         self._waiting: dict[PartId, float] = {}
         self._rejects: dict[PartId, bool] = {}
+        self._left: deque[PartId] = deque(maxlen=capacity)
         self.too_late = 0
 
     def expect(self, part_id: PartId, position: float) -> bool:
@@ -91,11 +93,16 @@ class Pulses:
         for each in found:
             del self._waiting[each.part_id]
             self._rejects.pop(each.part_id, None)
+            self._left.append(each.part_id)
         return found
 
     def next(self) -> float | None:
         """The position of the next part, None when none is on the way."""
         return min(self._waiting.values(), default=None)
+
+    def knows(self, part_id: PartId) -> bool:
+        """Whether the part is on the way, or was one of the last that left."""
+        return part_id in self._waiting or part_id in self._left
 
     def waits_for(self, part_id: PartId) -> bool:
         """Whether the part is on the way."""

@@ -8,7 +8,7 @@ from typing import get_args
 from edgeirf.deciding import deciding_view
 from edgeirf.part import PartId, PartVerdict, Reason
 from edgeirf.runtime.outputs.output import State
-from edgeirf.runtime.outputs.plc import PlcInputs, PlcOutputs
+from edgeirf.runtime.outputs.plc import PlcInputs, PlcOutputs, Shown
 
 WORDS = 32
 """Words that a PLC reads, in one request: then they belong together."""
@@ -20,24 +20,22 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 NO_RESULT, PASS, REJECT = 0, 1, 2
 NO_SCORE = -(2**31)
 NO_P_VALUE = 2**32 - 1
-_LAYOUT = struct.Struct(">8HIIiIH30s")
-_TEXT = 30
+_LAYOUT = struct.Struct(">8HIIiIHI26s")
+_TEXT = 26
 
 
-def words_of(state: State, heartbeat: int, toggle: bool, outputs: PlcOutputs) -> list[int]:
+def words_of(shown: Shown) -> list[int]:
     """The words that a PLC reads.
 
     Args:
-        state: of the line.
-        heartbeat: a counter; its lower 16 bits go out.
-        toggle: changes with every result, so that two equal ones show.
-        outputs: signals of the handshake and the newest result.
+        shown: state, heartbeat, signals and result of one moment.
     """
-    found = outputs.result
+    outputs, found = shown.outputs, shown.outputs.result
     code = NO_RESULT if found is None else REJECT if found.reject else PASS
     reason = 0 if found is None else REASONS.index(found.reason) + 1
-    first = (MAP_VERSION, STATES.index(state), heartbeat & 0xFFFF, _signals(outputs), outputs.refused & 0xFFFF)
-    packed = _LAYOUT.pack(*first, toggle, code, reason, *_result(found))
+    first = (MAP_VERSION, STATES.index(shown.state), shown.heartbeat & 0xFFFF, _signals(outputs))
+    second = (outputs.refused & 0xFFFF, outputs.completed, code, reason)
+    packed = _LAYOUT.pack(*first, *second, *_result(found), number_of(outputs.part_id), _name(found))
     return list(struct.unpack(f">{WORDS}H", packed))
 
 
@@ -58,10 +56,10 @@ def _signals(outputs: PlcOutputs) -> int:
     return sum(bit << place for place, bit in enumerate(bits))
 
 
-def _result(found: PartVerdict | None) -> tuple[int, int, int, int, int, bytes]:
-    """Part id, sequence, score, p-value, lateness and name, each within the bounds of its field."""
+def _result(found: PartVerdict | None) -> tuple[int, int, int, int, int]:
+    """Part id, sequence, score, p-value and lateness, each within the bounds of its field."""
     if found is None:
-        return 0, 0, NO_SCORE, NO_P_VALUE, 0, b""
+        return 0, 0, NO_SCORE, NO_P_VALUE, 0
     name = deciding_view(found)
     view = None if name is None else found.views[name]
     score, p_value = NO_SCORE, NO_P_VALUE
@@ -70,5 +68,8 @@ def _result(found: PartVerdict | None) -> tuple[int, int, int, int, int, bytes]:
     if view is not None and view.p_value is not None:
         p_value = round(view.p_value * 1_000_000)
     late = round(min(max(found.late_ms, 0), 0xFFFF))
-    text = str(found.part_id).encode("ascii", "replace")[:_TEXT]
-    return number_of(found.part_id), found.sequence & 0xFFFFFFFF, score, p_value, late, text
+    return number_of(found.part_id), found.sequence & 0xFFFFFFFF, score, p_value, late
+
+
+def _name(found: PartVerdict | None) -> bytes:
+    return b"" if found is None else str(found.part_id).encode("ascii", "replace")[:_TEXT]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,7 @@ class S7(PlcOutput):
         self._settings = settings
         self._memory = bytearray(_READ + _WRITTEN)
         self._server: Server | None = None
+        self._writing = threading.Lock()
 
     def open(self) -> None:
         """Starts the server.
@@ -97,9 +99,8 @@ class S7(PlcOutput):
                 server.stop()
 
     def _changed(self) -> None:
-        shown = self.shown()
-        words = words_of(shown.state, shown.heartbeat, shown.toggle, shown.outputs)
-        self._memory[:_READ] = struct.pack(f">{WORDS}H", *words)  # one step: no reader sees half of it
+        with self._writing:  # two threads come here: the older of two pictures must not be the last
+            self._memory[:_READ] = struct.pack(f">{WORDS}H", *words_of(self.shown()))  # in one step for readers
 
     def _on_event(self, event: Any) -> None:
         """Called by the server after a read or write. What a PLC writes over results is replaced at once."""

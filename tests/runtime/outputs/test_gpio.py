@@ -62,6 +62,10 @@ class Rig:
         self.output = Gpio("ejector", GpioSettings(**settings), lambda: self.wires, self.clock)
         self.output.open()
 
+    def run(self) -> None:
+        """The line takes parts from now on."""
+        self.output.state("RUNNING", "")
+
     def move(self, seconds: float) -> None:
         """Moves the clock; the thread looks at it."""
         self.clock.now += seconds
@@ -111,6 +115,7 @@ def test_the_pulse_fires_unless_a_pass_comes(
 def test_a_line_that_lets_good_parts_pass_needs_a_pass(rig: Callable[..., Rig], until: Until, verdict: Make) -> None:
     line = rig(delay_ms=300, fire="if_passed")
     until(lambda: line.wires.levels == [False])
+    line.run()
     line.expect(1)
     line.expect(2)
     line.output.act(verdict(2))
@@ -139,14 +144,15 @@ def test_steps_of_the_encoder_move_the_parts(rig: Callable[..., Rig], until: Unt
     until(lambda: line.wires.levels[-1] is False)
 
 
-def test_a_verdict_on_a_part_that_has_left_is_an_error(rig: Callable[..., Rig], until: Until, verdict: Make) -> None:
+def test_the_verdict_on_a_part_that_has_left_is_counted(rig: Callable[..., Rig], until: Until, verdict: Make) -> None:
+    """It was ejected: the line goes on."""
     line = rig(delay_ms=300)
     line.expect(1)
     line.move(0.301)
     until(lambda: not line.output.pulses.waits_for(1))
-    with pytest.raises(OutputError, match="part 1 is too late"):
-        line.output.act(verdict(1))
-    assert line.output.pulses.too_late == 1
+    line.output.act(verdict(1))
+    line.output.act(verdict(1, True))
+    assert line.output.pulses.too_late == 2
 
 
 def test_a_part_that_nobody_announced_is_followed_from_its_trigger(
@@ -157,8 +163,32 @@ def test_a_part_that_nobody_announced_is_followed_from_its_trigger(
     following = line.output.pulses.next()
     assert following is not None
     assert following == pytest.approx(1000 - 100 + 300, abs=5)
-    with pytest.raises(OutputError, match="too late"):
-        line.output.act(replace(verdict(2, True), triggered_at=time.time() - 301))
+    late = replace(verdict(2, True), triggered_at=time.time() - 301)
+    with pytest.raises(OutputError, match="no pulse can meet part 2"):
+        line.output.act(late)
+    line.output.act(replace(late, part_id=3, reject=False))  # a pass needs no pulse
+
+
+def test_steps_of_a_part_that_nobody_announced_are_not_known(rig: Callable[..., Rig], verdict: Make) -> None:
+    line = rig(delay_steps=100, encoder_line=1)
+    with pytest.raises(OutputError, match="no pulse can meet part 1"):
+        line.output.act(replace(verdict(1, True), triggered_at=time.time()))
+
+
+def test_rejects_in_a_fault_do_not_end_the_safe_state(rig: Callable[..., Rig], until: Until, verdict: Make) -> None:
+    line = rig(delay_ms=300)
+    line.run()
+    line.expect(1)
+    until(lambda: line.wires.levels[-1:] == [False])
+    line.output.safe()
+    line.output.state("FAULT", "")
+    line.output.act(verdict(1, True))
+    until(lambda: line.wires.levels[-1] is True)
+    line.move(0.4)
+    until(lambda: not line.output.pulses.waits_for(1))
+    line.move(1)
+    time.sleep(0.02)
+    assert line.wires.levels[-1] is True
 
 
 def test_fault_ejects_everything_until_the_line_takes_parts_again(rig: Callable[..., Rig], until: Until) -> None:

@@ -88,12 +88,14 @@ def test_a_handshake_runs_over_the_registers(output: Modbus, port: int, verdict:
         def snapshot(self) -> PlcOutputs:
             shown = super().snapshot()
             valid = shown.result is not None and not self.seen.results_ack
-            return PlcOutputs(not self.seen.trigger, self.seen.trigger, False, shown.completed, valid, 0, shown.result)
+            trigger, part = self.seen.trigger, self.seen.part_id
+            return PlcOutputs(not trigger, trigger, part, False, shown.completed, valid, 0, shown.result)
 
     output.handshake = Latch()
     assert mbpoll(port, INPUT, 3, "-c", "1") == [0b00001]
     mbpoll(port, HOLDING, 0, write=(1, 0, 0, 7))
     assert mbpoll(port, INPUT, 3, "-c", "1") == [0b00010]
+    assert mbpoll(port, INPUT, 17, "-c", "2") == [0, 7]
     output.act(verdict(output.plc.part_id))
     mbpoll(port, HOLDING, 0, write=(0,))
     assert mbpoll(port, INPUT, 3, "-c", "7") == [0b11001, 0, 1, 1, 1, 0, 7]

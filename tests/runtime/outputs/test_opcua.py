@@ -145,7 +145,7 @@ def test_a_verdict_before_open_is_an_error(verdict: Make) -> None:
 
 
 def test_only_an_encrypted_client_with_the_password_comes_in(tmp_path: Path, port: int, verdict: Make) -> None:
-    secure = {"security": "Basic256Sha256", "pki": str(tmp_path / "pki"), "user": "plc", "password": "secret"}
+    secure = {"security": "Basic256Sha256", "pki_folder": str(tmp_path / "pki"), "user": "plc", "password": "secret"}
     output = OpcUa("scada", settings(port, **secure))
     output.open()
     assert (tmp_path / "pki" / "own.pem").stat().st_mode & 0o077 == 0
@@ -223,7 +223,7 @@ def test_the_companion_model_has_a_vision_system_and_its_events(port: int, verdi
     [
         ({"port": 0}, "port is"),
         ({"user": "plc"}, "a password needs security"),
-        ({"security": "Basic256Sha256"}, "security needs pki"),
+        ({"security": "Basic256Sha256"}, "security needs pki_folder"),
     ],
 )
 def test_wrong_settings_are_refused(wrong: dict[str, Any], said: str) -> None:

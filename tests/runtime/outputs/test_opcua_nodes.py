@@ -20,7 +20,7 @@ TYPES = {"String": str, "Boolean": bool, "UInt32": int, "Double": float}
 @pytest.mark.parametrize("reject", [True, False, None])
 def test_every_node_has_a_value_of_its_type(verdict: Callable[..., PartVerdict], reject: bool | None) -> None:
     result = None if reject is None else verdict(7, reject)
-    values = values_of(Shown("RUNNING", "", 2**40, True, PlcOutputs(ready=True, refused=2**33, result=result)))
+    values = values_of(Shown("RUNNING", "", 2**40, PlcOutputs(ready=True, refused=2**33, result=result)))
     assert {name: type(value) for name, value in values.items()} == {name: TYPES[NODES[name]] for name in NODES}
     assert all(0 <= value < 2**32 for name, value in values.items() if NODES[name] == "UInt32")  # type: ignore[operator]
 

@@ -28,7 +28,6 @@ def test_the_newest_result_is_shown_and_equal_ones_show(verdict: Make) -> None:
     screen.act(verdict(1))
     second = screen.shown()
     assert first.outputs.result == second.outputs.result
-    assert first.toggle != second.toggle
     assert first.outputs.completed != second.outputs.completed
 
 
@@ -56,6 +55,17 @@ def test_the_safe_state_is_a_reject_until_the_next_verdict(verdict: Make) -> Non
     screen.act(verdict(2))
     assert screen.shown().outputs.result == verdict(2)
     assert screen.shown().state == "RUNNING"
+
+
+def test_after_a_fault_the_line_is_ready_again_without_a_verdict(verdict: Make) -> None:
+    """Else a PLC that waits for Ready, and a line that waits for a trigger, wait for each other."""
+    screen = Screen("plc")
+    for state, ready in (("FAULT", False), ("INIT", False), ("READY", True), ("RUNNING", True)):
+        if state == "FAULT":
+            screen.safe()
+        screen.state(state, "")  # type: ignore[arg-type]
+        assert screen.shown().outputs.ready == ready
+        assert (screen.shown().state == state) == (state != "INIT")
 
 
 def test_the_handshake_hears_the_plc_and_decides_what_is_shown(verdict: Make) -> None:

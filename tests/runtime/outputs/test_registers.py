@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeirf.part import PartId, PartVerdict
-from edgeirf.runtime.outputs.plc import PlcInputs, PlcOutputs
+from edgeirf.runtime.outputs.plc import PlcInputs, PlcOutputs, Shown
 from edgeirf.runtime.outputs.registers import WORDS, inputs_of, number_of, words_of
 from edgeirf.verdict import Verdict
 
@@ -23,10 +23,10 @@ def long(words: list[int], place: int) -> int:
 
 def test_every_value_is_where_the_document_says(verdict: Make) -> None:
     result = replace(verdict(70_000, True, -1.25), reason="late", sequence=65_537, late_ms=12.4)
-    outputs = PlcOutputs(True, False, True, False, True, refused=3, result=result)
-    words = words_of("DEGRADED", 65_538, True, outputs)
+    outputs = PlcOutputs(True, False, 65_539, True, False, True, refused=3, result=result)
+    words = words_of(Shown("DEGRADED", "", 65_538, outputs))
     assert len(words) == WORDS == 32
-    assert words[:8] == [1, 3, 2, 0b10101, 3, 1, 2, 2]
+    assert words[:8] == [1, 3, 2, 0b10101, 3, 0, 2, 2]
     assert (long(words, 8), long(words, 10), long(words, 12), long(words, 14)) == (
         70_000,
         65_537,
@@ -34,11 +34,12 @@ def test_every_value_is_where_the_document_says(verdict: Make) -> None:
         250_000,
     )
     assert words[16] == 12
-    assert b"".join(word.to_bytes(2, "big") for word in words[17:]).rstrip(b"\0") == b"70000"
+    assert long(words, 17) == 65_539
+    assert b"".join(word.to_bytes(2, "big") for word in words[19:]).rstrip(b"\0") == b"70000"
 
 
 def test_without_a_result_nothing_looks_like_a_pass() -> None:
-    words = words_of("INIT", 0, False, PlcOutputs())
+    words = words_of(Shown("INIT", "", 0, PlcOutputs()))
     assert words[:8] == [1, 0, 0, 0, 0, 0, 0, 0]
     assert long(words, 12) == 0x80000000
 
@@ -63,7 +64,7 @@ def test_no_value_is_beyond_its_register(
 ) -> None:
     views = {"top": Verdict(True, score, p_value, 31.0)}
     result = PartVerdict(part, True, "error", views, late_ms=late, sequence=sequence)
-    words = words_of("FAULT", beat, False, PlcOutputs(result=result))
+    words = words_of(Shown("FAULT", "", beat, PlcOutputs(part_id=part, result=result)))
     assert all(0 <= word < 65536 for word in words)
     assert words[6] == 2
 
