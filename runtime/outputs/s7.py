@@ -51,7 +51,8 @@ class S7Settings(OutputSettings):
 class S7(PlcOutput):
     """Serves one data block: the register map in bytes 0 to 63 (high byte first), commands in bytes 64 to 71.
 
-    The answer to one read belongs together. See docs/outputs.md.
+    The answer to one read belongs together. A PLC writes one area a request: the library takes only the first of
+    several. See docs/outputs.md.
 
     >>> output = S7("plc", S7Settings(port=10201))
     >>> output.state("READY", "")

@@ -1,10 +1,12 @@
-"""OPC UA with asyncua's client; tests/line has a client that nobody here wrote."""
+"""OPC UA with asyncua's client, and in `make test-line` with node-opcua, a client that nobody here wrote."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import os
+import subprocess
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,8 @@ asyncua = pytest.importorskip("asyncua", reason="pip install 'edgeirf[opcua]'")
 
 Make = Callable[..., PartVerdict]
 Until = Callable[[Callable[[], bool]], None]
-NODESET = "Opc.Ua.MachineVision.NodeSet2.xml"
+NODESET = "node-opcua-nodesets/nodesets/Opc.Ua.MachineVision.NodeSet2.xml"
+needs_peers = pytest.mark.skipif("EDGEIRF_LINE_PEERS" not in os.environ, reason="`make test-line` installs this peer")
 
 
 def settings(port: int, **more: Any) -> OpcUaSettings:
@@ -183,9 +186,9 @@ async def _knock(port: int, folder: Path) -> None:
             assert await (await node(client, "Result.PartId")).read_value() == "7"
 
 
-@pytest.mark.skipif(not os.environ.get("EDGEIRF_OPCUA_NODESETS"), reason="`make test-line` fetches the companion model")
+@needs_peers
 def test_the_companion_model_has_a_vision_system_and_its_events(port: int, verdict: Make, until: Until) -> None:
-    nodeset = Path(os.environ["EDGEIRF_OPCUA_NODESETS"]) / NODESET
+    nodeset = Path(os.environ["EDGEIRF_LINE_PEERS"]) / NODESET
     output = OpcUa("scada", settings(port, nodeset=str(nodeset)))
     output.open()
 
@@ -216,6 +219,49 @@ def test_the_companion_model_has_a_vision_system_and_its_events(port: int, verdi
     assert (kind, state) == ("1003", "Operational")
     assert (event.PartId.Id, event.ResultId.Id, event.IsPartial, event.IsSimulated) == ("7", "7", False, False)
     assert '"part_id": 7' in event.ResultContent[0].Value
+
+
+def node_opcua(port: int, folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    script = Path(__file__).parent / "peers" / "opcua_client.js"
+    environment = {**os.environ, "NODE_PATH": os.environ["EDGEIRF_LINE_PEERS"]}
+    command = ["node", str(script), str(port), str(folder / "client"), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def answer(client: subprocess.Popen[str]) -> Any:
+    """What the client found: its last line; the library talks before."""
+    return json.loads(client.communicate(timeout=60)[0].splitlines()[-1])
+
+
+@needs_peers
+@pytest.mark.parametrize("security", ["none", "Basic256Sha256"])
+def test_node_opcua_reads_subscribes_and_writes(
+    port: int, tmp_path: Path, verdict: Make, until: Until, security: str
+) -> None:
+    secure = {"pki_folder": str(tmp_path / "pki"), "user": "plc", "password": "secret"} if security != "none" else {}
+    output = OpcUa("scada", settings(port, security=security, **secure))
+    output.open()
+    output.state("RUNNING", "")
+    output.beat(9)
+    output.act(verdict(1, True))
+    client = node_opcua(port, tmp_path, security, *(["plc", "secret"] if secure else []))
+    try:
+        until(lambda: output.plc.trigger)
+        for number in range(2, 6):
+            output.act(verdict(number, number == 3))
+        found = answer(client)
+        if secure:
+            assert "refused" in answer(node_opcua(port, tmp_path, security, "plc", "wrong"))
+            assert "refused" in answer(node_opcua(port, tmp_path, "none"))
+    finally:
+        client.kill()
+        output.close()
+    assert output.plc == PlcInputs(trigger=True, part_id=7)
+    assert list(found["values"].values()) == ["RUNNING", 9, "1", True, 12.5, 1]
+    assert list(found["types"].values()) == ["String", "UInt32", "String", "Boolean", "Double", "UInt32"]
+    assert found["written"] == {"result": "BadUserAccessDenied", "part": "Good", "trigger": "Good"}
+    assert [event[1:] for event in found["events"]] == [[str(n), n == 3, 12.5] for n in range(2, 6)]
+    assert found["events"][1][0] == "part 3: reject (inspected)"
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
-"""S7 with snap7's client; tests/line has a client that nobody here wrote."""
+"""S7 with snap7's client, and in `make test-line` with nodes7, a client that nobody here wrote."""
 
 from __future__ import annotations
 
+import json
+import os
 import struct
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +95,23 @@ def test_a_port_in_use_is_one_line_and_close_frees_it(output: S7, port: int) -> 
     assert "\n" not in str(error.value)
     output.close()
     output.open()
+
+
+@pytest.mark.skipif("EDGEIRF_LINE_PEERS" not in os.environ, reason="`make test-line` installs this peer")
+def test_nodes7_reads_the_block_and_writes_commands(output: S7, port: int, verdict: Make, until: Until) -> None:
+    output.state("RUNNING", "")
+    output.beat(9)
+    output.act(verdict(70_000, True))
+    script = Path(__file__).parent / "peers" / "s7_client.js"
+    environment = {**os.environ, "NODE_PATH": os.environ["EDGEIRF_LINE_PEERS"]}
+    command = ["node", str(script), str(port), "5"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=True)
+    found = json.loads(done.stdout)
+    assert found == {
+        "bad": False, "state": 2, "heartbeat": 9, "verdict": 2, "part": 70_000, "score": 1250,
+        "completed": True, "valid": True, "command": 1, "commandPart": 70_001,
+    }  # fmt: skip
+    assert output.plc == PlcInputs(trigger=True, part_id=70_001)
 
 
 @pytest.mark.parametrize("wrong", [{"port": 0}, {"block": 0}, {"block": 65536}])
