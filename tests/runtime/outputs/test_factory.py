@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import re
 import typing
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,13 @@ def test_every_setting_is_documented_and_typed(kind: str) -> None:
     for field in dataclasses.fields(settings):
         assert field.name in text, f"{kind}: {field.name}"
     assert settings.__hash__ is not None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_document_has_every_kind_and_what_to_install(kind: str) -> None:
+    document = (Path(__file__).parents[3] / "docs" / "outputs.md").read_text()
+    install = f"`pip install 'edgeirf[{kind}]'`" if kind in NEEDS else "-"
+    assert re.search(rf"^\| `{kind}` \|.*\| {re.escape(install)} \|", document, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

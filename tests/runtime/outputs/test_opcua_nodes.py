@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -35,6 +36,11 @@ def test_a_result_is_what_the_verdict_says(verdict: Callable[..., PartVerdict]) 
 def test_before_the_first_result_and_without_a_score_nothing_looks_like_a_pass() -> None:
     assert result_of(None)["Reject"] is True
     assert math.isnan(float(result_of(PartVerdict(1, True, "late"))["Score"]))
+
+
+def test_the_document_has_every_node() -> None:
+    document = (Path(__file__).parents[3] / "docs" / "outputs.md").read_text()
+    assert [name for name in (*NODES, *COMMANDS) if f"`{name}`" not in document] == []
 
 
 def test_commands_are_heard() -> None:
