@@ -35,7 +35,8 @@ class GpioSettings(OutputSettings):
         fire: ``unless_passed``: a pulse ejects a part, unless a pass came in time (default to reject). ``if_passed``: a
             pulse lets a part pass, and only after a pass: then a line that is dead or cut is a reject too.
         width_ms: length of a pulse in milliseconds.
-        delay_ms: from the trigger to the ejector in milliseconds.
+        delay_ms: from the trigger to the ejector in milliseconds; longer than the line's deadline. 0: the pulse is sent
+            with the verdict, and a verdict that never comes is no pulse.
         delay_steps: the same in steps of the encoder, instead of ``delay_ms``.
         encoder_line: offset of the encoder's line: each rising edge is a step; -1: there is no encoder.
     """
@@ -98,6 +99,7 @@ class Gpio(Output):
         super().__init__(name)
         self._settings, self._open_lines, self._clock = settings, lines or settings.lines, clock
         self._by_steps = settings.delay_steps > 0
+        self._at_once = not self._by_steps and settings.delay_ms == 0
         self.pulses = Pulses(settings.fire, settings.delay_steps if self._by_steps else settings.delay_ms / 1000)
         self._lock, self._wake, self._closing = threading.Lock(), threading.Event(), threading.Event()
         self._lines: Lines | None = None
@@ -124,6 +126,8 @@ class Gpio(Output):
             OutputError: it is on the way already, or too many are.
         """
         self._check()
+        if self._at_once:
+            return
         with self._lock:
             followed = self.pulses.expect(part.part_id, self._count if self._by_steps else part.triggered_at)
         self._wake.set()
@@ -139,6 +143,9 @@ class Gpio(Output):
             OutputError: the part was never announced, and a pulse would not meet it any more.
         """
         self._check()
+        if self._at_once:
+            self._pulse(verdict.reject == (self._settings.fire == "unless_passed"))
+            return
         with self._lock:
             known = self.pulses.knows(verdict.part_id) or self._follow(verdict)
             self.pulses.decide(verdict.part_id, verdict.reject)
@@ -174,6 +181,12 @@ class Gpio(Output):
             raise OutputError(f"{self.name}: the pulses have ended: {self._error}")
         if self._thread is None:
             raise OutputError(f"{self.name}: the line is not open")
+
+    def _pulse(self, fires: bool) -> None:
+        if fires:
+            with self._lock:
+                self._ends_at = self._clock() + self._settings.width_ms / 1000
+            self._wake.set()
 
     def _follow(self, verdict: PartVerdict) -> bool:
         """Without an announcement the time of the trigger is known, the step of the encoder is not."""

@@ -125,6 +125,23 @@ def test_a_line_that_lets_good_parts_pass_needs_a_pass(rig: Callable[..., Rig], 
     until(lambda: line.wires.levels == [False, True, False])
 
 
+@pytest.mark.parametrize(("fire", "reject"), [("unless_passed", True), ("if_passed", False)])
+def test_without_a_delay_the_pulse_comes_with_the_verdict(
+    rig: Callable[..., Rig], until: Until, verdict: Make, fire: str, reject: bool
+) -> None:
+    line = rig(fire=fire, width_ms=50)
+    line.run()
+    until(lambda: line.wires.levels[-1:] == [False])
+    line.expect(1)
+    line.output.act(verdict(1, not reject))
+    time.sleep(0.02)
+    assert line.wires.levels[-1] is False
+    line.output.act(verdict(2, reject))
+    until(lambda: line.wires.levels[-1] is True)
+    line.move(0.051)
+    until(lambda: line.wires.levels[-1] is False)
+
+
 def test_steps_of_the_encoder_move_the_parts(rig: Callable[..., Rig], until: Until, verdict: Make) -> None:
     line = rig(delay_steps=100, encoder_line=1, width_ms=50)
     line.output.state("RUNNING", "")
