@@ -98,13 +98,16 @@ class Audit:
             return verify_rows(self._db)
 
     def close(self) -> str:
-        """Closes the file, writes the anchor ``FILE.head`` beside it, and returns the head. Never raises."""
-        with self._lock, suppress(sqlite3.Error, OutputError):
-            rows, head = self._last()
+        """Closes the file, writes the anchor ``FILE.head`` beside it where it can, and returns the head. Never raises."""
+        with self._lock:
+            try:
+                rows, head = self._last()
+            except sqlite3.Error:
+                return ""
             self._db.close()
-            write_anchor(self.path, rows, head, self._key)
+            with suppress(OutputError):
+                write_anchor(self.path, rows, head, self._key)
             return head
-        return ""
 
     def _last(self) -> tuple[int, str]:
         """Number and hash of the last row."""

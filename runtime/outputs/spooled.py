@@ -51,7 +51,7 @@ class Spooled(Output):
         self._state: tuple[State, str] | None = None
         self._beat: int | None = None
         self._safe = self._connected = False
-        self._sent: Waiting | None = None
+        self._taken: list[Waiting] = []
         self.waiting = 0
         self.problem: str | None = None
 
@@ -64,7 +64,6 @@ class Spooled(Output):
         if self._thread is not None:
             return
         self._spool = Spool(self._path, self._quota_mb)
-        self.waiting = len(self._spool)
         self._closing.clear()
         self._attempt(self._spool)
         self._thread = threading.Thread(target=self._work, args=(self._spool,), name=f"spool {self.name}", daemon=True)
@@ -79,7 +78,7 @@ class Spooled(Output):
         if self._spool is None:
             raise OutputError(f"{self.name}: the spool {self._path} is not open")
         self._spool.append(encode(verdict))
-        self.waiting = len(self._spool)
+        self.waiting = len(self._spool) - len(self._taken)
         self._wake.set()
 
     def state(self, state: State, reason: str) -> None:
@@ -134,9 +133,11 @@ class Spooled(Output):
                 self._output.open()
                 self._connected = True
             self._signal()
-            while (record := spool.first()) is not None:
+            self._remove(spool)
+            while (record := spool.first(self._taken[-1].row if self._taken else 0)) is not None:
                 self._send(spool, record)
-            self.problem = None
+            if not self._taken:
+                self.problem = None
         except Exception as error:  # whatever a library raises: the records wait, the reason is kept
             text = " ".join(str(error).split())
             self.problem = text if isinstance(error, OutputError) else f"{self.name}: {type(error).__name__}: {text}"
@@ -144,15 +145,23 @@ class Spooled(Output):
             self._output.close()
 
     def _send(self, spool: Spool, record: Waiting) -> None:
-        if record != self._sent:  # else the peer has it, and the disk did not take the removal
-            verdict = decode(record.body)
-            if isinstance(self._output, DurableOutput):
-                self._output.deliver(verdict, record.key)
-            else:
-                self._output.act(verdict)
-            self._sent = record
-        spool.remove(record)
-        self.waiting = len(spool)
+        verdict = decode(record.body)
+        if isinstance(self._output, DurableOutput):
+            self._output.deliver(verdict, record.key)
+        else:
+            self._output.act(verdict)
+        self._taken.append(record)
+        self._remove(spool)
+
+    def _remove(self, spool: Spool) -> None:
+        """Removes what the peer has. On a full disk that fails: it is tried again, and nothing is sent twice."""
+        try:
+            while self._taken:
+                spool.remove(self._taken[0])
+                self._taken.pop(0)
+        except OutputError as error:
+            self.problem = str(error)
+        self.waiting = len(spool) - len(self._taken)
 
     def _signal(self) -> None:
         """State, heartbeat and safe state: only the newest counts."""

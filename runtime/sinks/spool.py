@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from edgeirf.errors import OutputError
 
+_FIRST = "select row, body from waiting where row > ? order by row limit 1"
 _PAGE = 4096
 _WAL_PAGES = 64
 """Pages after which SQLite moves its log into the database: the log stays small, also on a small disk."""
@@ -93,14 +94,14 @@ class Spool:
             self._count += 1
         return f"{self.id}-{row}"
 
-    def first(self) -> Waiting | None:
-        """The oldest record, None when nothing waits.
+    def first(self, after: int = 0) -> Waiting | None:
+        """The oldest record, of those behind the row ``after``; None when there is none.
 
         Raises:
             OutputError: the file cannot be read.
         """
         try:
-            found = self._out.execute("select row, body from waiting order by row limit 1").fetchone()
+            found = self._out.execute(_FIRST, (after,)).fetchone()
         except sqlite3.Error as error:
             raise OutputError(f"cannot read the spool {self.path}: {error}") from None
         return None if found is None else Waiting(found[0], f"{self.id}-{found[0]}", found[1])

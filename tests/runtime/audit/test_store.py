@@ -176,6 +176,12 @@ def test_the_head_is_that_of_the_last_row_and_close_never_raises(tmp_path: Path,
         audit.write(verdict(2))
 
 
+def test_the_head_is_returned_where_the_anchor_cannot_be_written(tmp_path: Path) -> None:
+    audit = Audit(tmp_path / "a.db")
+    (tmp_path / "a.db.head").mkdir()
+    assert len(audit.close()) == 64
+
+
 def test_readers_read_while_a_run_writes(tmp_path: Path, verdict: Make) -> None:
     audit = Audit(tmp_path / "a.db")
     reader = sqlite3.connect(f"file:{tmp_path / 'a.db'}?mode=ro", uri=True)

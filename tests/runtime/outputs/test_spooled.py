@@ -112,25 +112,32 @@ def test_an_answer_that_is_lost_sends_the_same_key_again(tmp_path: Path, verdict
     assert len({key for key, _ in peer.got}) == 1
 
 
-def test_a_disk_that_does_not_take_the_removal_sends_nothing_twice(
+def test_a_disk_that_takes_no_removal_holds_nothing_back_and_sends_nothing_twice(
     tmp_path: Path, verdict: Make, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failures = [OutputError("disk full")] * 3
-    remove = Spool.remove
+    full, remove = [True], Spool.remove
 
     def failing(self: Spool, record: object) -> None:
-        if failures:
-            raise failures.pop()
+        if full:
+            raise OutputError("cannot remove a sent record: disk full")
         remove(self, record)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Spool, "remove", failing)
     peer = Peer()
     output = Spooled(peer, str(tmp_path / "s"))
     output.open()
-    output.act(verdict(1))
-    until(lambda: output.waiting == 0)
+    for number in range(4):
+        output.act(verdict(number))
+    until(lambda: len(peer.got) == 4 and output.waiting == 0)
+    assert "disk full" in (output.problem or "")
+    full.clear()
+    output.act(verdict(4))
+    until(lambda: output.problem is None)
     output.close()
-    assert peer.parts() == [1]
+    assert peer.parts() == [0, 1, 2, 3, 4]
+    left = Spool(str(tmp_path / "s"))
+    assert len(left) == 0
+    left.close()
 
 
 def test_a_slow_peer_does_not_hold_the_line(tmp_path: Path, verdict: Make) -> None:
