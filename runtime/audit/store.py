@@ -98,7 +98,7 @@ class Audit:
             return verify_rows(self._db)
 
     def close(self) -> str:
-        """Closes the file, writes the anchor ``FILE.head`` beside it where it can, and returns the head. Never raises."""
+        """Closes the file, writes the anchor ``FILE.head`` if it can, and returns the head. Never raises."""
         with self._lock:
             try:
                 rows, head = self._last()
