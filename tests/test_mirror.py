@@ -34,6 +34,7 @@ TESTED_ELSEWHERE = {
     "edgeirf/onnx_check/shapes.py": GRAPHS,
     "edgeirf/onnx_check/wire.py": GRAPHS,
     "runtime/audit/anchor.py": "runtime/audit/test_verify.py",
+    "runtime/audit/model.py": "test_doctests.py",
     "runtime/audit/row.py": "runtime/audit/test_store.py",
     "runtime/bench/flops.py": NUMBERS,
     "runtime/bench/frames.py": MEASURE,

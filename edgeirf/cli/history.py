@@ -83,7 +83,12 @@ def line(row: AuditRow) -> str:
     from edgeirf.runtime.audit.history import iso
 
     if row.kind != "part":
-        return f"{iso(row.at)}  {row.kind:6}  {row.operator or ''} {row.detail or f'edgeirf {row.software}'}".rstrip()
+        bundle = f"bundle {(row.model_sha256 or '')[:12]}"
+        what = {
+            "start": f"edgeirf {row.software}",
+            "model": f"{row.view}: {row.precision} on {row.device}, {bundle} {row.engine}",
+        }.get(row.kind, f"{row.operator} {row.detail}")
+        return f"{iso(row.at)}  {row.kind:6}  {what}".rstrip()
     said = "REJECT" if row.reject else "pass"
     text = f"{iso(row.at)}  {said:6}  part {row.part_id}  {row.reason}"
     if row.score is not None and row.threshold is not None:

@@ -13,42 +13,23 @@ from typing import Any, Literal
 from edgeirf import __version__
 from edgeirf.deciding import deciding_view
 from edgeirf.part import PartId, PartVerdict
+from edgeirf.runtime.audit.model import Model
 
-Kind = Literal["start", "part", "action"]
+Kind = Literal["start", "model", "part", "action"]
 FIRST = "0" * 64
 """The hash before the first row."""
 
 
-@dataclass(frozen=True)
-class Model:
-    """What inspects a view, for the record.
-
-    >>> Model(sha256="1f" * 32, precision="int8").engine
-    ''
-
-    Attributes:
-        sha256: of the bundle.
-        precision: of the graph in use: fp32, fp16, int8.
-        device: cpu, openvino, cuda, tensorrt.
-        engine: fingerprint of the engine; empty where there is none.
-    """
-
-    sha256: str = ""
-    precision: str = ""
-    device: str = ""
-    engine: str = ""
-
-
 @dataclass(frozen=True, kw_only=True)
 class AuditRow:
-    """A row: the verdict on a part, an action of an operator, or the start of a run.
+    """A row: the verdict on a part, an action of an operator, the start of a run, or what inspects a view from then on.
 
     >>> AuditRow(row=1, kind="action", at=0.0, operator="anna", detail="acknowledged").part_id is None
     True
 
     Attributes:
         row: counts from 1 without a gap.
-        kind: ``part``, ``action`` or ``start``.
+        kind: ``part``, ``action``, ``start`` or ``model``.
         at: seconds since 1970 when the row was written.
         part_id, sequence, triggered_at, decided_at, late_ms, reject, reason, detail: of the verdict on a part;
             ``detail`` is also what an operator did.

@@ -13,7 +13,8 @@ from typing import Literal
 from edgeirf.errors import OutputError
 from edgeirf.part import PartVerdict
 from edgeirf.runtime.audit.anchor import write_anchor
-from edgeirf.runtime.audit.row import COLUMNS, FIRST, SCHEMA, AuditRow, Model, part_row, sealed
+from edgeirf.runtime.audit.model import Model
+from edgeirf.runtime.audit.row import COLUMNS, FIRST, SCHEMA, AuditRow, part_row, sealed
 from edgeirf.runtime.audit.verify import Verification, verify_rows
 
 _INSERT = f"insert into audit ({', '.join(COLUMNS)}) values ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
@@ -73,6 +74,29 @@ class Audit:
             OutputError: it is not kept (the disk is full): the part must count as a reject and the line is in FAULT.
         """
         self._append(lambda row, at, previous: part_row(verdict, self._models, row, at, previous))
+
+    def inspects(self, view: str, model: Model) -> None:
+        """Adds the row of what inspects a view from now on: at the start, and when another device takes over.
+
+        Raises:
+            OutputError: it is not kept.
+        """
+        self._models[view] = model
+        self._append(
+            lambda row, at, previous: sealed(
+                AuditRow(
+                    row=row,
+                    kind="model",
+                    at=at,
+                    view=view,
+                    model_sha256=model.sha256,
+                    precision=model.precision,
+                    device=model.device,
+                    engine=model.engine,
+                    previous=previous,
+                )
+            )
+        )
 
     def action(self, operator: str, text: str) -> None:
         """Adds the row of what an operator did.

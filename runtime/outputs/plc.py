@@ -136,6 +136,7 @@ class PlcOutput(Output):
         self.plc = PlcInputs()
         self._state: tuple[State, str] = ("INIT", "")
         self._heartbeat, self._is_safe = 0, False
+        self._failed: Exception | None = None
         self._lock = threading.Lock()
 
     def act(self, verdict: PartVerdict) -> None:
@@ -153,7 +154,14 @@ class PlcOutput(Output):
         self._changed()
 
     def beat(self, count: int) -> None:
-        """Shows the count."""
+        """Shows the count.
+
+        Raises:
+            Exception: what the handshake raised since the last count.
+        """
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            raise failed
         self._heartbeat = count
         self._changed()
 
@@ -172,9 +180,12 @@ class PlcOutput(Output):
             return Shown(*self._state, self._heartbeat, self.handshake.snapshot())
 
     def hear(self, inputs: PlcInputs) -> None:
-        """Takes what the PLC says."""
+        """Takes what the PLC says. Never raises: it runs on a thread of a library, which would hide the error."""
         self.plc = inputs
-        self.handshake.inputs(inputs)
+        try:
+            self.handshake.inputs(inputs)
+        except Exception as error:
+            self._failed = error
         self._changed()
 
     def _changed(self) -> None:

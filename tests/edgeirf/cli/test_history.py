@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from edgeirf.cli import app
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.part import PartVerdict
+from edgeirf.runtime.audit.model import Model
 from edgeirf.runtime.audit.store import Audit
 from edgeirf.verdict import Verdict
 
@@ -30,6 +31,7 @@ def part(number: int, reject: bool) -> PartVerdict:
 @pytest.fixture
 def audit(tmp_path: Path) -> Path:
     kept = Audit(tmp_path / "audit.db", key=b"plant")
+    kept.inspects("top", Model("ab" * 32, "int8", "cpu"))
     for number in range(4):
         kept.write(part(number, number == 2))
     kept.write(PartVerdict(9, True, "late", detail="after 210 ms"))
@@ -40,12 +42,13 @@ def audit(tmp_path: Path) -> Path:
 
 def test_it_shows_the_newest_rows_and_the_sum(audit: Path) -> None:
     lines = history(audit).stdout.splitlines()
-    assert len(lines) == 8
-    assert "start" in lines[0]
-    assert lines[3].split("  ", 1)[1] == "REJECT  part 2  inspected  top: 12.5 / 31, p = 0.2500  m@0123"
-    assert lines[5].endswith("REJECT  part 9  late    after 210 ms")
-    assert lines[6].endswith("action  anna acknowledged the fault")
-    assert lines[7] == "5 parts, 2 rejects (4 inspected, 1 late)"
+    assert len(lines) == 9
+    assert lines[0].split("  ")[1] == "start"
+    assert lines[1].endswith("model   top: int8 on cpu, bundle abababababab")
+    assert lines[4].split("  ", 1)[1] == "REJECT  part 2  inspected  top: 12.5 / 31, p = 0.2500  m@0123"
+    assert lines[6].endswith("REJECT  part 9  late    after 210 ms")
+    assert lines[7].endswith("action  anna acknowledged the fault")
+    assert lines[8] == "5 parts, 2 rejects (4 inspected, 1 late)"
     assert len(history(audit, "--last", 2).stdout.splitlines()) == 3
     assert history(audit, "--rejects").stdout.count("REJECT") == 2
     assert "1 parts" in history(audit, "--part", 2).stdout
@@ -55,8 +58,8 @@ def test_it_shows_the_newest_rows_and_the_sum(audit: Path) -> None:
 def test_csv_and_verify_in_one_call(audit: Path, tmp_path: Path) -> None:
     done = history(audit, "--csv", tmp_path / "a.csv", "--verify")
     assert done.exit_code == 0
-    assert f"wrote 7 rows to {tmp_path / 'a.csv'}" in done.stdout
-    assert "7 rows, none changed or removed; the anchor covers 7 of them; head " in done.stdout
+    assert f"wrote 8 rows to {tmp_path / 'a.csv'}" in done.stdout
+    assert "8 rows, none changed or removed; the anchor covers 8 of them; head " in done.stdout
     head = done.stdout.split("head ")[1].strip()
     (tmp_path / "key").write_text("plant\n")
     assert history(audit, "--verify", "--head", head, "--key", tmp_path / "key").exit_code == 0
@@ -69,7 +72,7 @@ def test_a_changed_row_is_an_error(audit: Path) -> None:
     done = history(audit, "--verify")
     assert done.exit_code == 1
     assert isinstance(done.exception, EdgeirfError)
-    assert "is not as it was written: row 4 was changed" in str(done.exception)
+    assert "is not as it was written: row 5 was changed" in str(done.exception)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from edgeirf import __version__
 from edgeirf.errors import OutputError
 from edgeirf.part import PartVerdict
 from edgeirf.runtime.audit.history import History, Query
-from edgeirf.runtime.audit.row import AuditRow, Model
+from edgeirf.runtime.audit.model import Model
+from edgeirf.runtime.audit.row import AuditRow
 from edgeirf.runtime.audit.store import Audit
 
 Make = Callable[..., PartVerdict]
@@ -44,6 +45,23 @@ def test_a_row_holds_all_that_the_verdict_says(tmp_path: Path, verdict: Make) ->
     assert json.loads(part.views or "")["side"]["score"] == 3.0
     assert (action.operator, action.detail, action.part_id) == ("anna", "acknowledged", None)
     assert 0 < start.at <= part.at <= action.at
+
+
+def test_another_device_that_takes_over_is_in_every_row_from_then_on(tmp_path: Path, verdict: Make) -> None:
+    audit = Audit(tmp_path / "a.db")
+    audit.inspects("top", Model("ab" * 32, "int8", "tensorrt", "sm87"))
+    audit.write(verdict(1))
+    audit.inspects("top", Model("ab" * 32, "fp32", "cpu"))
+    audit.write(verdict(2))
+    assert audit.verify().problem is None
+    audit.close()
+    found = [(row.kind, row.view, row.device, row.precision, row.engine) for row in rows(tmp_path / "a.db")[1:]]
+    assert found == [
+        ("model", "top", "tensorrt", "int8", "sm87"),
+        ("part", "top", "tensorrt", "int8", "sm87"),
+        ("model", "top", "cpu", "fp32", ""),
+        ("part", "top", "cpu", "fp32", ""),
+    ]
 
 
 @pytest.mark.parametrize("part_id", [7, "7", "part \u00e4", "a\0b", -1, 2**63 - 1, 2**80, ""])

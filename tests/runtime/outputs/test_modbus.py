@@ -143,6 +143,14 @@ def test_registers_of_one_read_belong_together(output: Modbus, port: int, verdic
     assert len(seen) > 1
 
 
+def test_close_ends_the_connections_that_are_open(output: Modbus, port: int) -> None:
+    """Else a PLC reads the last result for ever."""
+    with socket.create_connection(("127.0.0.1", port), 20) as client:
+        assert read(client, 2)[1] == 1
+        output.close()
+        assert client.recv(1) == b""
+
+
 def test_the_port_is_free_again_after_close(output: Modbus, port: int) -> None:
     output.close()
     with pytest.raises(OSError, match="refused"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from edgeirf.part import PartVerdict
 from edgeirf.runtime.outputs.plc import Newest, PlcInputs, PlcOutput, PlcOutputs
 
@@ -66,6 +68,20 @@ def test_after_a_fault_the_line_is_ready_again_without_a_verdict(verdict: Make) 
         screen.state(state, "")  # type: ignore[arg-type]
         assert screen.shown().outputs.ready == ready
         assert (screen.shown().state == state) == (state != "INIT")
+
+
+def test_an_error_of_the_handshake_reaches_the_line() -> None:
+    class Broken(Newest):
+        def inputs(self, inputs: PlcInputs) -> None:
+            raise ZeroDivisionError("in the handshake")
+
+    screen = Screen("plc")
+    screen.handshake = Broken()
+    screen.hear(PlcInputs(trigger=True))  # on a thread of a library
+    with pytest.raises(ZeroDivisionError, match="in the handshake"):
+        screen.beat(1)
+    screen.beat(2)
+    assert screen.shown().heartbeat == 2
 
 
 def test_the_handshake_hears_the_plc_and_decides_what_is_shown(verdict: Make) -> None:

@@ -89,6 +89,14 @@ def test_the_safe_state_is_a_reject(output: S7, plc: Any, verdict: Make) -> None
     assert words(plc)[6] == 2
 
 
+def test_close_ends_the_connections_that_are_open(output: S7, plc: Any) -> None:
+    """Else a PLC reads the last result for ever."""
+    words(plc)
+    output.close()
+    with pytest.raises(Exception, match=r".+"):
+        words(plc)
+
+
 def test_a_port_in_use_is_one_line_and_close_frees_it(output: S7, port: int) -> None:
     with pytest.raises(OutputError, match=f"cannot serve S7 on 127.0.0.1:{port}") as error:
         S7("other", S7Settings(port=port)).open()
