@@ -93,10 +93,14 @@ class S7(PlcOutput):
         self._changed()
 
     def close(self) -> None:
-        """Ends the server: the PLC sees that the connection is gone."""
+        """Ends the server: the PLC has an error at its next read."""
+        from snap7.type import SrvArea
+
         server, self._server = self._server, None
         if server is not None:
             with suppress(Exception):  # close never raises
+                # snap7 goes on to serve who is connected: without the block, what it has is no news of this line.
+                server.unregister_area(SrvArea.DB, self._settings.block)
                 server.stop()
 
     def _changed(self) -> None:

@@ -89,7 +89,7 @@ def test_the_safe_state_is_a_reject(output: S7, plc: Any, verdict: Make) -> None
     assert words(plc)[6] == 2
 
 
-def test_close_ends_the_connections_that_are_open(output: S7, plc: Any) -> None:
+def test_after_close_a_plc_that_is_connected_reads_nothing_more(output: S7, plc: Any) -> None:
     """Else a PLC reads the last result for ever."""
     words(plc)
     output.close()
