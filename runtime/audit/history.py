@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 
 from edgeirf.errors import EdgeirfError, UsageError
@@ -16,6 +17,9 @@ from edgeirf.files import replacing
 from edgeirf.runtime.audit.anchor import read_anchor
 from edgeirf.runtime.audit.row import COLUMNS, AuditRow
 from edgeirf.runtime.audit.verify import Verification, verify_rows
+
+_BATCH = 10_000
+"""Rows that are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ def write_csv(path: Path, rows: Iterator[AuditRow]) -> int:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         for row in rows:
-            table.writerow({**dataclasses.asdict(row), "at": iso(row.at)})
+            table.writerow({**vars(row), "at": iso(row.at)})
             count += 1
     return count
 
@@ -145,15 +149,17 @@ def write_parquet(path: Path, rows: Iterator[AuditRow]) -> int:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise UsageError("--parquet needs pyarrow: pip install pyarrow, or write --csv") from None
-    records = [{**dataclasses.asdict(row), "part_id": _text(row.part_id)} for row in rows]
     kinds = {"int": pyarrow.int64(), "float": pyarrow.float64()}
     schema = pyarrow.schema(
         (field.name, kinds.get(str(field.type).split(" ")[0], pyarrow.string()))
         for field in dataclasses.fields(AuditRow)
     )
-    with replacing(path) as temporary:
-        parquet.write_table(pyarrow.Table.from_pylist(records, schema), temporary)
-    return len(records)
+    count = 0
+    with replacing(path) as temporary, parquet.ParquetWriter(temporary, schema) as table:
+        while batch := [{**vars(row), "part_id": _text(row.part_id)} for row in islice(rows, _BATCH)]:
+            table.write_table(pyarrow.Table.from_pylist(batch, schema))
+            count += len(batch)
+    return count
 
 
 def iso(seconds: float) -> str:

@@ -68,7 +68,9 @@ def test_csv_holds_every_column_and_row(history: History, tmp_path: Path) -> Non
     assert found[6]["detail"] == "=cleaned, the lens"
 
 
-def test_parquet_keeps_types(history: History, tmp_path: Path) -> None:
+@pytest.mark.parametrize("batch", [3, 10_000])
+def test_parquet_keeps_types(history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    monkeypatch.setattr("edgeirf.runtime.audit.history._BATCH", batch)
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     assert write_parquet(tmp_path / "a.parquet", history.rows(Query())) == 7
     table = parquet.read_table(tmp_path / "a.parquet").to_pylist()
