@@ -35,6 +35,9 @@ TESTED_ELSEWHERE = {
     "edgeirf/onnx_check/graph.py": GRAPHS,
     "edgeirf/onnx_check/shapes.py": GRAPHS,
     "edgeirf/onnx_check/wire.py": GRAPHS,
+    "runtime/audit/anchor.py": "runtime/audit/test_verify.py",
+    "runtime/audit/model.py": "test_doctests.py",
+    "runtime/audit/row.py": "runtime/audit/test_store.py",
     "runtime/bench/flops.py": NUMBERS,
     "runtime/bench/frames.py": MEASURE,
     "runtime/bench/plot.py": MEASURE,
@@ -78,6 +81,8 @@ TESTED_ELSEWHERE = {
     "runtime/line/recording.py": LINE,
     "runtime/line/stats.py": "runtime/line/test_status.py",
     "runtime/outputs/output.py": "test_doctests.py",  # an interface
+    "runtime/outputs/opcua_server.py": "runtime/outputs/test_opcua.py",
+    "runtime/outputs/settings.py": "runtime/outputs/test_factory.py",
     "runtime/triggers/settings.py": "runtime/line/test_config.py",  # read as a table of a file
     "runtime/triggers/software.py": LINE,
     "runtime/triggers/trigger.py": "test_doctests.py",  # an interface

@@ -15,6 +15,7 @@ from edgeirf.cli import (
     doctor,
     evaluate,
     export,
+    history,
     info,
     init,
     predict,
@@ -35,7 +36,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, export, tune, recalibrate, init, run, predict, evaluate, info, bench, doctor, selftest, demo):
+COMMANDS = (
+    train,
+    export,
+    tune,
+    recalibrate,
+    init,
+    run,
+    predict,
+    evaluate,
+    history,
+    info,
+    bench,
+    doctor,
+    selftest,
+    demo,
+)
+for command in COMMANDS:
     app.command(command.NAME)(command.main)
 
 
