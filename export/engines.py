@@ -105,7 +105,9 @@ def build_for_this_gpu(bundle: Bundle, precision: str | None = None, progress: P
     models = candidates(bundle, "tensorrt", precision)
     device = CudaDevice()
     try:
-        provider = EngineProvider(tensorrt_library.load(), device, EngineCache())
+        library = tensorrt_library.load()
+        library.check_driver(device.cuda)
+        provider = EngineProvider(library, device, EngineCache())
         for key, model in models:
             engine = provider.engine(bundle, key, model, progress(key) if progress else None)
             with device.active():

@@ -40,6 +40,16 @@ def library() -> ctypes.CDLL:
     return loaded
 
 
+def driver_cuda() -> int | None:
+    """Major CUDA version of the driver, asked without a context and without pycuda; None where there is no driver."""
+    version = ctypes.c_int()
+    try:
+        status = ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+    except (OSError, AttributeError):
+        return None
+    return None if status else version.value // 1000
+
+
 def call(name: str, *arguments: Any) -> None:
     """Calls the driver.
 

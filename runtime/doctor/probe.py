@@ -43,10 +43,12 @@ def onnxruntime() -> dict[str, Any]:
 
 
 def tensorrt() -> dict[str, Any]:
-    """The TensorRT that edgeirf would use."""
+    """The TensorRT that edgeirf would use, after it has built and loaded an engine of one layer."""
     from edgeirf.runtime.tensorrt import library
+    from edgeirf.runtime.tensorrt.proof import prove
 
     found = library.load()
+    prove(found)
     return {"label": found.label, "flavour": found.flavour, "version": found.version}
 
 

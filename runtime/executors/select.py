@@ -146,11 +146,11 @@ class ThisMachine:
         from edgeirf.runtime.tensorrt import library
 
         try:
-            label = library.load().label
-            context.load_driver()
+            found = library.load()
+            found.check_driver(int(context.load_driver().get_driver_version()) // 1000)
         except BackendError as error:
             return Support(False, str(error))
-        return Support(True, label)
+        return Support(True, found.label)
 
 
 def explain(

@@ -94,7 +94,9 @@ def load_graph(bundle: Bundle, graphs: Sequence[tuple[str, Model]], progress: Pr
     """
     device = CudaDevice()
     try:
-        return load_on(EngineProvider(tensorrt_library.load(), device, EngineCache()), bundle, graphs, progress)
+        library = tensorrt_library.load()
+        library.check_driver(device.cuda)
+        return load_on(EngineProvider(library, device, EngineCache()), bundle, graphs, progress)
     except BaseException:
         device.close()
         raise

@@ -74,7 +74,8 @@ class EngineProvider:
 
     def _name(self, bundle: Bundle, key: str, model: Model) -> EngineKey:
         gpu, library = self.device.gpu, self.library
-        return EngineKey(bundle.digest, key, model.precision, gpu.name, gpu.sm, library.flavour, library.version)
+        place = (gpu.name, gpu.sm, library.flavour, library.version, gpu.multiprocessors)
+        return EngineKey(bundle.digest, key, model.precision, *place)
 
     def _spec(self, bundle: Bundle) -> EngineSpec:
         settings = bundle.manifest.preprocess

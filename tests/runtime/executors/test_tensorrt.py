@@ -156,7 +156,7 @@ def test_an_engine_of_another_version_is_named_and_rebuilt(
 
 
 def test_two_gpus_keep_an_engine_each(stand_in: Any, provider: EngineProvider, many: Bundle) -> None:
-    for gpu in (Gpu("Orin", (8, 7)), Gpu("NVIDIA RTX A6000", (8, 6)), Gpu("Orin", (8, 7))):
+    for gpu in (Gpu("Orin", (8, 7), 8), Gpu("Orin", (8, 7), 16), Gpu("Orin", (8, 7), 8)):
         stand_in.device.gpu = gpu
         open_best(provider, many)
     assert stand_in.builds == ["int8", "int8"]
@@ -171,7 +171,7 @@ def test_an_engine_tensorrt_does_not_take_is_rebuilt(
     with pytest.raises(BackendError):
         open_best(EngineProvider(loaded, stand_in.device, provider.cache), many, "int8")
     assert stand_in.builds == ["int8", "int8"]
-    assert "does not take the engine: Error Code 6" in caplog.text
+    assert "cannot load the engine: Error Code 6" in caplog.text
 
 
 def test_another_batch_is_refused(provider: EngineProvider, many: Bundle) -> None:
@@ -206,6 +206,43 @@ def installed(stand_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(library, "load", lambda: loaded)
     monkeypatch.setenv("EDGEIRF_CACHE", str(tmp_path / "cache"))
     return stand_in
+
+
+@pytest.mark.parametrize(
+    ("refuses", "said"),
+    [
+        ("Runtime", "TensorRT 10.7.0 cannot start its runtime: CUDA initialization failure with error: 35"),
+        ("deserialize", "TensorRT 10.7.0 cannot load the engine: Error Code 1: Cuda Runtime (out of memory)"),
+        ("context", "TensorRT 10.7.0 cannot run the engine: Error Code 2: OutOfMemory"),
+        ("enqueue", "TensorRT 10.7.0 failed: it gave no reason"),
+    ],
+)
+def test_auto_survives_every_way_in_which_tensorrt_fails(
+    installed: Any,
+    many: Bundle,
+    refuses: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    installed.refuses = refuses
+    monkeypatch.setattr(select, "gpu_present", lambda: True)
+    assert open_model(many, "auto").executor.name == "onnxruntime"
+    (line,) = [r.getMessage() for r in caplog.records if "TensorRT is not used" in r.getMessage()]
+    assert said in line
+    assert "\n" not in line
+    with pytest.raises(BackendError, match="TensorRT"):
+        open_model(many, "tensorrt")
+
+
+def test_a_tensorrt_for_a_later_cuda_is_named_before_it_fails(
+    installed: Any, many: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = replace(library.load(), version="11.4.0", cuda=13)
+    monkeypatch.setattr(library, "load", lambda: later)
+    with pytest.raises(BackendError, match=r"TensorRT 11\.4\.0 is built for CUDA 13, the driver is of CUDA 12: pip "):
+        open_model(many, "tensorrt")
+    assert installed.builds == []
 
 
 @pytest.mark.parametrize(
