@@ -22,6 +22,7 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "cuGraphLaunch": (_HANDLE, _HANDLE),
     "cuGraphUpload": (_HANDLE, _HANDLE),
     "cuGraphExecDestroy": (_HANDLE,),
+    "cuGraphGetNodes": (_HANDLE, _POINTER, ctypes.POINTER(ctypes.c_size_t)),
     "cuGraphDestroy": (_HANDLE,),
     "cuCtxGetCurrent": (_POINTER,),
     "cuCtxPopCurrent_v2": (_POINTER,),

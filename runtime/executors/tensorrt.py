@@ -17,6 +17,7 @@ from edgeirf.errors import BackendError
 from edgeirf.manifest import Model
 from edgeirf.runtime.executors import golden
 from edgeirf.runtime.executors.cuda_device import CudaDevice
+from edgeirf.runtime.executors.exclusive import EXCLUSIVE
 from edgeirf.runtime.tensorrt import library as tensorrt_library
 from edgeirf.runtime.tensorrt.cache import EngineCache
 from edgeirf.runtime.tensorrt.device import Device
@@ -120,7 +121,8 @@ def load_on(
 def _load(
     provider: EngineProvider, bundle: Bundle, key: str, model: Model, progress: Progress | None
 ) -> TensorRTNetwork:
-    engine = provider.engine(bundle, key, model, progress)
+    with EXCLUSIVE:
+        engine = provider.engine(bundle, key, model, progress)
     try:
         network = TensorRTNetwork(engine, provider.device)
         error = golden.check(bundle, model, network)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgeirf.runtime.cuda import libcuda
 from edgeirf.runtime.tensorrt.library import Library
 
 if TYPE_CHECKING:
     import tensorrt as trt
 
 
-def prove(library: Library) -> None:
+def prove(library: Library, driver: int | None) -> None:
     """Builds an engine of one layer and loads it; without a driver it is only built.
 
     An import proves nothing: a TensorRT for another CUDA imports, and gives null pointers from then on.
 
+    Args:
+        driver: major CUDA version of the driver; None where there is none.
+
     Raises:
         BackendError: TensorRT does not fit the driver, or fails; with TensorRT's own reason.
     """
-    driver = libcuda.driver_cuda()
     if driver is not None:
         library.check_driver(driver)
     library.logger.start()
