@@ -87,9 +87,9 @@ def build(
     _fix_batch(builder, network, config, spec)
     plan = _run(library, builder, network, config, progress)
     layers = parse_layers(library.logger.layers)
-    fusion = FusionReport(
-        library.flavour, library.version, spec.targets, match_products(_products(library, network), layers)
-    )
+    products = match_products(_products(library, network), layers)
+    traffic = sum(layer.traffic for layer in layers)
+    fusion = FusionReport(library.flavour, library.version, spec.targets, products, len(layers), traffic)
     return BuiltEngine(plan, _timing(library, config), fusion, time.perf_counter() - start)
 
 

@@ -159,6 +159,20 @@ class EngineCache:
         except EdgeirfError as error:
             log.debug("compiled kernels are not kept: %s", error)
 
+    def milliseconds(self, key: EngineKey) -> float | None:
+        """Median of one run of the engine on this GPU, as it was measured once; None before."""
+        try:
+            return float(sealed.read((self.folder / key.file).with_suffix(".time"))[0]["milliseconds"])
+        except (OSError, EdgeirfError, KeyError, TypeError, ValueError):
+            return None
+
+    def store_milliseconds(self, key: EngineKey, milliseconds: float) -> None:
+        """Keeps what :meth:`milliseconds` gives; a full disk costs the measurement at the next start, no more."""
+        try:
+            sealed.write((self.folder / key.file).with_suffix(".time"), {"milliseconds": milliseconds}, b"")
+        except EdgeirfError as error:
+            log.debug("the time of an engine is not kept: %s", error)
+
     def announce(self, key: EngineKey) -> str:
         """Why an engine must be built now and how long that may take, in one line."""
         others = list(self._others(key))
@@ -214,7 +228,7 @@ class EngineCache:
 
 
 def _forget(engine: Path) -> None:
-    for path in (engine, engine.with_suffix(".kernels")):
+    for path in (engine, engine.with_suffix(".kernels"), engine.with_suffix(".time")):
         path.unlink(missing_ok=True)
 
 

@@ -17,7 +17,7 @@ class Gpu:
     Attributes:
         name: every Orin calls itself ``Orin``.
         capability: compute capability, ``(8, 7)`` for Orin.
-        multiprocessors: tell an Orin Nano (8) from an AGX Orin (16); an engine is tuned for their number.
+        multiprocessors: 8 on an Orin Nano, 16 on an AGX Orin; an engine is tuned for their number.
     """
 
     name: str

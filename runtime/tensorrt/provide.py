@@ -52,6 +52,14 @@ class EngineProvider:
         if kernels and kernels != self.cache.kernels(name):
             self.cache.store_kernels(name, kernels)
 
+    def milliseconds(self, bundle: Bundle, key: str, model: Model) -> float | None:
+        """See :meth:`EngineCache.milliseconds`."""
+        return self.cache.milliseconds(self._name(bundle, key, model))
+
+    def keep_milliseconds(self, bundle: Bundle, key: str, model: Model, milliseconds: float) -> None:
+        """See :meth:`EngineCache.store_milliseconds`."""
+        self.cache.store_milliseconds(self._name(bundle, key, model), milliseconds)
+
     def _build(
         self, name: EngineKey, spec: EngineSpec, bundle: Bundle, model: Model, progress: Progress | None
     ) -> TensorRTEngine:

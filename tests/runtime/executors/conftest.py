@@ -18,8 +18,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeirf.errors import BackendError
+from edgeirf.runtime.executors.tensorrt import TensorRTNetwork
 from edgeirf.runtime.tensorrt.builder import BuiltEngine, EngineSpec
 from edgeirf.runtime.tensorrt.device import Gpu
+from edgeirf.runtime.tensorrt.engine import TensorRTEngine
 from edgeirf.runtime.tensorrt.library import Library
 from edgeirf.runtime.tensorrt.precision_report import FusionReport
 
@@ -83,6 +85,8 @@ class StandIn:
         refuses: what fails as in the real bindings: ``Runtime`` raises pybind11's TypeError, ``deserialize`` and
             ``context`` give None, ``enqueue`` gives False.
         builds: precisions built so far.
+        times: precision to the milliseconds of a run.
+        timed: precisions timed so far.
     """
 
     device: HostDevice
@@ -92,11 +96,18 @@ class StandIn:
     unbuildable: set[str] = field(default_factory=set)
     refuses: str = ""
     builds: list[str] = field(default_factory=list)
+    times: dict[str, float] = field(default_factory=lambda: {"int8": 1.0, "fp16": 2.0, "fp32": 4.0})
+    timed: list[str] = field(default_factory=list)
     logger: Any = None
 
     def library(self) -> Library:
         self.logger = _Logger()
         return Library(_Module(self), self.flavour, self.version, self.logger)
+
+    def time(self, engine: TensorRTEngine) -> float:
+        precision = engine._engine.precision
+        self.timed.append(precision)
+        return self.times[precision]
 
     def build(self, library: Library, graph: bytes, spec: EngineSpec, *, timing: bytes, progress: Any) -> BuiltEngine:
         """In place of the builder: the graph says in its name which precision it is."""
@@ -150,7 +161,7 @@ class _Engine:
 
     def __init__(self, stand_in: StandIn, precision: str, onnx: bytes) -> None:
         self.session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
-        self.stand_in, self.gain = stand_in, stand_in.gain.get(precision, 1.0)
+        self.stand_in, self.precision, self.gain = stand_in, precision, stand_in.gain.get(precision, 1.0)
 
     def get_tensor_name(self, index: int) -> str:
         return ("image", "field")[index]
@@ -212,5 +223,6 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     from edgeirf.runtime.tensorrt import provide
 
     played = StandIn(HostDevice(Gpu("Orin", (8, 7))))
+    monkeypatch.setattr(TensorRTNetwork, "milliseconds", lambda network: played.time(network.engine))
     monkeypatch.setattr(provide, "build", played.build)
     return played
