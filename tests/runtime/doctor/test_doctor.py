@@ -217,9 +217,8 @@ CASES = [
     Case(
         "desktop",
         "CUDA compiler",
-        "warn",
-        "none",
-        "pip install 'cuda-bindings[all]'",
+        "ok",
+        "PTX from the wheel",
         answers={"compiler": NO_COMPILER},
     ),
     Case("jetson", "Board", "ok", "NVIDIA Jetson Orin Nano Developer Kit"),
