@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from itertools import count
+from itertools import count, pairwise
 
 from edgeirf.runtime.executors.gpu.attempts import LONGEST_PAUSE, Attempts
 
@@ -17,5 +17,5 @@ def test_pauses_double_up_to_a_limit_and_trying_never_ends() -> None:
             attempts.refused()
         if len(tries) == 14:
             break
-    pauses = [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
     assert pauses == [2**n for n in range(1, 11)] + [LONGEST_PAUSE] * 3
