@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types unit test-line test-matrix mutants format clean
+.PHONY: demo test lint types unit test-line test-matrix mutants format ptx clean
 
 demo: $(VENV)/train.stamp
 	$(BIN)/edgeirf demo
@@ -48,6 +48,10 @@ $(VENV)/%.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	touch $@
+
+# The kernels' PTX that the wheel ships; wants nvcc 13.0 on PATH.
+ptx: $(VENV)/dev.stamp
+	$(BIN)/python -m edgeirf.runtime.kernels.ptx
 
 clean:
 	rm -rf $(VENV) build *.egg-info
