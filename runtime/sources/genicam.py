@@ -137,6 +137,11 @@ class GenicamCamera:
                 log.warning("camera %s: %s", name, line)
             self.size: tuple[int, int] | None = self._look_at_format()
             self.awaits_trigger = self._is_triggered()
+            if self.awaits_trigger and "trigger" not in settings:
+                source = self._features.get("TriggerSource")
+                log.warning(
+                    "camera %s waits for its trigger %s, as it was set before: trigger=off ends that", name, source
+                )
             self._begin(options)
         except (OSError, SourceError):
             self.close()
