@@ -65,11 +65,17 @@ def opener(*outcomes: Fake | SourceError) -> Callable[[], Fake]:
 
 @pytest.mark.parametrize("then", ["error", "hang"])
 def test_a_camera_that_is_gone_and_back_gives_events_and_no_parts(then: str) -> None:
-    first, second, events = Fake([7], then), Fake([0, 1]), []
-    reopen = opener(SourceError("not there"), SourceError("not there"), second)
+    first, second, events, plugged = Fake([7], then), Fake([0, 1], triggered=True), [], threading.Event()
+
+    def reopen() -> Fake:
+        if not plugged.is_set():
+            raise SourceError("not there")
+        return second
+
     source = LiveSource("cam", first, 0.2, reopen=reopen, reconnect=SOON, on_event=events.append)
     assert until(source, lambda read: read.frame is not None).frame.frame_id == 0
-    assert until(source, lambda read: read.state == "timeout" and source.away is not None).detail
+    assert until(source, lambda read: read.state == "timeout" and source.away == "not there").detail
+    plugged.set()
     frames = [until(source, lambda read: read.frame is not None).frame for _ in range(2)]
     assert [frame.frame_id for frame in frames] == [1, 2]
     assert all(frame.error is None for frame in frames)

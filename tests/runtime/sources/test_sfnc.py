@@ -37,7 +37,9 @@ def test_older_names_are_used_where_the_camera_has_no_newer_ones() -> None:
 
 
 def test_what_has_to_be_set_before_is_set_before() -> None:
-    camera = Table(dict.fromkeys(["ExposureAuto", "ExposureTime", "TriggerSelector", "TriggerMode", "TriggerSource"], "x"))
+    camera = Table(
+        dict.fromkeys(["ExposureAuto", "ExposureTime", "TriggerSelector", "TriggerMode", "TriggerSource"], "x")
+    )
     assert apply_settings(camera, {"trigger": "Line1", "exposure": "50"}, "c") == []
     assert camera.order == ["ExposureAuto", "ExposureTime", "TriggerSelector", "TriggerSource", "TriggerMode"]
     assert camera.values["TriggerMode"] == "On"

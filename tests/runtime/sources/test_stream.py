@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -48,7 +49,7 @@ def test_a_stream_that_stalls_and_one_that_restarts_come_back_without_parts_and_
         assert isinstance(source, LiveSource)
         frames = [until(source, lambda read: read.frame is not None).frame for _ in range(10)]
         assert all(-0.001 <= time.monotonic() - frame.captured_monotonic < 30 for frame in frames)
-        assert all(a.captured_monotonic < b.captured_monotonic for a, b in zip(frames, frames[1:], strict=False))
+        assert all(a.captured_monotonic < b.captured_monotonic for a, b in itertools.pairwise(frames))
         os.kill(process.pid, signal.SIGSTOP)  # the connection stays, and nothing comes
         until(source, lambda read: read.state == "timeout" and source.away is not None)
         os.kill(process.pid, signal.SIGCONT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,4 +35,4 @@ def test_parts_are_active_edges_at_least_the_quiet_time_apart(steps: list[tuple[
         if debounce.accepts(Edge(active, now)):
             assert active
             parts.append(now)
-    assert all(later - earlier >= quiet for earlier, later in zip(parts, parts[1:], strict=False))
+    assert all(later - earlier >= quiet for earlier, later in itertools.pairwise(parts))

@@ -81,7 +81,7 @@ def test_a_trigger_that_was_never_started_frees_its_line() -> None:
 
 def test_a_chip_that_is_not_there_is_one_line() -> None:
     pytest.importorskip("gpiod")
-    with pytest.raises(SourceError, match="cannot open /dev/gpiochip99 line 17: .*`gpioinfo`"):
+    with pytest.raises(SourceError, match=r"cannot open /dev/gpiochip99 line 17: .*`gpioinfo`"):
         open_gpio(GpioSettings("/dev/gpiochip99", 17))
 
 
