@@ -17,8 +17,8 @@ class ClockMap:
     that was held up in the network keeps its true age. What remains is the delay of the fastest frame.
 
     >>> clock = ClockMap()
-    >>> [clock.monotonic(taken, arrived) for taken, arrived in [(5.0, 100.01), (5.1, 100.11), (5.2, 100.91)]]
-    [100.01, 100.11, 100.21]
+    >>> [clock.monotonic(taken, arrived) for taken, arrived in [(5.0, 100.5), (5.25, 100.75), (5.5, 101.5)]]
+    [100.5, 100.75, 101.0]
     """
 
     def __init__(self) -> None:

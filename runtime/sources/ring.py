@@ -30,7 +30,7 @@ class Slot:
         flat = np.ascontiguousarray(memory).reshape(-1).view(np.uint8)
         if not np.shares_memory(flat, memory):
             raise ValueError("frames need contiguous memory")
-        self.owner = np.frombuffer(memoryview(flat), np.uint8)
+        self.owner = np.frombuffer(flat.data, np.uint8)
         self._unused = sys.getrefcount(self.owner)
 
     @property

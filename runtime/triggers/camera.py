@@ -27,11 +27,11 @@ class CameraTrigger:
         source: of the frames.
 
     Attributes:
-        missed: parts that the line of inspection was not ready for.
+        refused: parts that the line of inspection was not ready for.
     """
 
     def __init__(self, source: Watchable) -> None:
-        self.missed = 0
+        self.refused = 0
         self._source = source
         self._announce: Callable[[PartId | None, float], bool] | None = None
         self._last: int | None = None
@@ -57,4 +57,4 @@ class CameraTrigger:
             return
         for _ in range(1 + lost):
             if not announce(None, frame.captured_monotonic):
-                self.missed += 1
+                self.refused += 1

@@ -75,12 +75,12 @@ class GpioTrigger:
         on_error: hears once, in one line, when the line can no longer be read; then no part is announced any more.
 
     Attributes:
-        missed: parts that the line of inspection was not ready for.
+        refused: parts that the line of inspection was not ready for.
         lost: edges that the kernel could not keep: parts may be among them.
     """
 
     def __init__(self, line: EdgeLine, debounce: Debounce, on_error: Callable[[str], None] = log.error) -> None:
-        self.missed = 0
+        self.refused = 0
         self.lost = 0
         self._line = line
         self._debounce = debounce
@@ -120,7 +120,7 @@ class GpioTrigger:
                 self.lost += lost
                 log.warning("gpio trigger: the kernel lost %d edges: parts may be among them", lost)
         if self._debounce.accepts(edge) and not announce(None, edge.at):
-            self.missed += 1
+            self.refused += 1
 
 
 def open_gpio(settings: GpioSettings) -> GpioTrigger:

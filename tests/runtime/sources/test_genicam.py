@@ -161,7 +161,7 @@ def test_a_camera_that_is_not_there_is_one_line() -> None:
 def test_aravis_that_is_missing_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aravis, "_LIBRARIES", ("libaravis-none.so",))
     aravis.load.cache_clear()
-    with pytest.raises(SourceError, match="sudo apt install libaravis-0.8-0"):
+    with pytest.raises(SourceError, match=r"sudo apt install libaravis-0\.8-0"):
         open_source(URI)
 
 

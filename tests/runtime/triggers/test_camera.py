@@ -30,8 +30,8 @@ def test_each_frame_and_each_lost_one_is_a_part() -> None:
     assert len(parts) == 5
 
 
-def test_what_the_line_is_not_ready_for_counts_as_missed() -> None:
+def test_what_the_line_is_not_ready_for_is_counted() -> None:
     trigger = CameraTrigger(source := Source())
     trigger.start(lambda part_id, at: False)
     source.watcher(frame(0))
-    assert trigger.missed == 1
+    assert trigger.refused == 1

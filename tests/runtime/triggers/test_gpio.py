@@ -44,16 +44,16 @@ def test_each_edge_is_one_part_with_the_time_of_the_kernel() -> None:
     assert line.done.wait(10)
     trigger.stop()
     assert parts == [(None, 1.0), (None, 2.0)]
-    assert (trigger.missed, trigger.lost) == (0, 0)
+    assert (trigger.refused, trigger.lost) == (0, 0)
     assert line.closed.wait(10)
 
 
-def test_a_part_that_the_line_is_not_ready_for_counts_as_missed() -> None:
+def test_a_part_that_the_line_is_not_ready_for_is_counted() -> None:
     trigger = GpioTrigger(line := Table([Edge(True, 1.0), Edge(True, 2.0)]), Debounce(0.005))
     trigger.start(lambda part_id, at: at > 1.5)
     assert line.done.wait(10)
     trigger.stop()
-    assert trigger.missed == 1
+    assert trigger.refused == 1
 
 
 def test_edges_that_the_kernel_lost_are_counted_and_said(caplog: pytest.LogCaptureFixture) -> None:
