@@ -95,11 +95,17 @@ TESTED_ELSEWHERE = {
     "runtime/sinks/rejects.py": SINKS,
     "runtime/sinks/sink.py": SINKS,
     "runtime/sinks/window.py": SINKS,
+    "runtime/sources/aravis.py": "runtime/sources/test_genicam.py",  # a library's functions: on a real peer
+    "runtime/sources/camera.py": "runtime/sources/test_capture.py",  # an interface
     "runtime/sources/conveyor.py": SYNTHETIC,
     "runtime/sources/frame.py": FILES,
+    "runtime/sources/in_order.py": FILES,
     "runtime/sources/jpeg.py": LIVE,
     "runtime/sources/opening.py": LIVE,
+    "runtime/sources/options.py": "runtime/sources/test_gstreamer.py",
     "runtime/sources/raw.py": LIVE,
+    "runtime/sources/session.py": "runtime/sources/test_reconnect.py",
+    "runtime/sources/v4l2.py": LIVE,
     "runtime/sources/video.py": FILES,
     "runtime/synthetic/dataset.py": SYNTHETIC,
     "runtime/synthetic/defects.py": SYNTHETIC,

@@ -303,6 +303,9 @@ CASES = [
         files={"/dev/video0": "", "/sys/class/video4linux/video0/name": "UVC Camera"},
     ),
     Case("plain", "Camera 2", "ok", "a camera", files={"/dev/video2": ""}),
+    Case("plain", "genicam", "note", "needs Aravis", fix="sudo apt install libaravis-0.8-0"),
+    Case("plain", "genicam", "ok", "by Aravis", files={"/usr/lib/aarch64-linux-gnu/libaravis-0.8.so.0": ""}),
+    Case("plain", "v4l2, rtsp, http", "ok", "by OpenCV"),
     Case(
         "plain",
         "Camera 0",
