@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from edgeirf.cli.console import echo, show_line, stop_on_signal
+from edgeirf.errors import EdgeirfError
 
 if TYPE_CHECKING:
     from edgeirf.part import PartVerdict
@@ -27,7 +28,8 @@ def run_line(path: Path, max_parts: int | None, fail_on_reject: bool, realtime: 
     """Runs a line until its files end, or a signal comes.
 
     Raises:
-        EdgeirfError: the file is wrong, something cannot be opened, or the line ended in FAULT.
+        EdgeirfError: the file is wrong, something cannot be opened, the line ended in FAULT, or an output was away and
+            verdicts were lost to it.
         typer.Exit: with 1, for rejects where that was asked for.
     """
     from edgeirf.runtime.line.line import Line
@@ -53,6 +55,9 @@ def run_line(path: Path, max_parts: int | None, fail_on_reject: bool, realtime: 
     show_line(counts.line(line), sys.stdout)
     if problem is not None:
         raise problem
+    lost = [thread.output.name for thread in line.outputs if thread.counters.lost]
+    if lost:
+        raise EdgeirfError(f"verdicts were lost to {', '.join(lost)}: see the line above")
     if fail_on_reject and counts.rejects:
         raise typer.Exit(1)
 

@@ -77,7 +77,7 @@ def _settings(kind: type) -> str:
 
 def _setting(field: Field[Any], wanted: Any) -> str:
     if field.default is MISSING and field.default_factory is MISSING:
-        return f"{field.name} = {_example(wanted)}  # fill in"
+        return _FILLED.get(field.name, f"{field.name} = {_example(wanted)}  # fill in")
     default = field.default_factory() if field.default_factory is not MISSING else field.default
     value = _example(wanted) if default is None else _toml(default)
     return f"# {field.name} = {value}"
@@ -95,6 +95,7 @@ def _toml(value: object) -> str:
     return json.dumps(list(value) if isinstance(value, tuple) else value, default=str)
 
 
+_FILLED = {"path": 'path = "verdicts.jsonl"'}
 _EXAMPLES: dict[type, str] = {bool: "false", int: "1", float: "1.0"}
 
 _LINE = """# A line of edgeirf. Check it with: edgeirf run line.toml --check

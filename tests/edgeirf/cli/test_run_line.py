@@ -165,3 +165,18 @@ def test_a_signal_ends_a_triggered_line_and_every_accepted_part_has_its_verdict(
         assert time.monotonic() - started < 20
     assert process.returncode == 0
     assert out.splitlines()[-1].startswith("3 parts · ")
+
+
+def test_verdicts_that_an_output_never_got_are_an_error(here: Path, edgeirf: Run) -> None:
+    (here / "line.toml").write_text(FILE + '[[output]]\nkind = "jsonl"\nname = "log"\npath = "tiny.irf/out.jsonl"\n')
+    done = edgeirf("run", "line.toml")
+    assert done.returncode == 1
+    assert "log: 4 verdicts lost" in done.stdout
+    assert "verdicts were lost to log" in done.stderr
+
+
+def test_an_empty_setting_is_to_be_filled_in(here: Path, edgeirf: Run) -> None:
+    (here / "line.toml").write_text(FILE + '[[output]]\nkind = "jsonl"\nname = "log"\npath = ""\n')
+    done = edgeirf("run", "line.toml")
+    assert done.returncode == 2
+    assert "output.path: is empty: fill it in" in done.stderr
