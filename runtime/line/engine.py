@@ -27,10 +27,12 @@ class DetectorPlan:
     Attributes:
         open: opens it; called with the sizes ``(height, width)`` of its cameras that are known, for the warm-up.
         standby: opens the detector that takes over when the device is lost; gives None where none would be in time.
+        inspects: called with a detector and its views when it begins to inspect them.
     """
 
     open: Callable[[Sequence[tuple[int, int]]], LineDetector]
     standby: Callable[[Sequence[tuple[int, int]]], LineDetector | None] | None = None
+    inspects: Callable[[LineDetector, Sequence[str]], None] = lambda detector, views: None
 
 
 class Hub(Protocol):
@@ -104,10 +106,11 @@ class Engine:
         for capture in self._captures.values():
             capture.open()
         for key, plan in self._plans.items():
-            users = [name for name, station in self._stations.items() if station.detector == key]
+            users = self._users(key)
             sizes = [size for name in users if (size := self._captures[name].size) is not None]
             detector = plan.open(sizes)
             self._detectors.append(detector)
+            plan.inspects(detector, users)
             standby = plan.standby(sizes) if plan.standby is not None else None
             if standby is not None:
                 self._standby[key] = standby
@@ -234,10 +237,15 @@ class Engine:
             self._hub.lock.notify_all()
         self._hub.inspected(job, inspection)
 
+    def _users(self, key: str) -> list[str]:
+        return [name for name, station in self._stations.items() if station.detector == key]
+
     def _lost(self, key: str, error: EdgeirfError) -> LineDetector | None:
         standby = self._standby.pop(key, None)
         if standby is not None:
             self._hub.degraded("device", f"{error}: the CPU inspects")
+            with suppress(EdgeirfError):  # an audit trail that cannot be written ends the line at its next verdict
+                self._plans[key].inspects(standby, self._users(key))
         return standby
 
     def _broken(self, reason: str) -> None:

@@ -7,19 +7,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.part import PartVerdict
+from edgeirf.runtime.audit.model import model_of
+from edgeirf.runtime.audit.store import Audit
 from edgeirf.runtime.detector import Detector, load
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.line.capture_thread import Station
 from edgeirf.runtime.line.config import OUTPUTS, CameraSettings, LineConfig, OutputEntry
 from edgeirf.runtime.line.engine import DetectorPlan
-from edgeirf.runtime.line.plan import AuditTrail, LinePlan, Watch
+from edgeirf.runtime.line.inspect_thread import LineDetector
+from edgeirf.runtime.line.plan import LinePlan, Watch
 from edgeirf.runtime.line.recording import Recording
 from edgeirf.runtime.outputs.output import Output
 from edgeirf.runtime.sinks.rejects import RejectSaver
@@ -30,7 +32,7 @@ from edgeirf.runtime.triggers.settings import FreeSettings, HttpSettings, PlcSet
 from edgeirf.runtime.triggers.software import SoftwareTrigger
 from edgeirf.runtime.triggers.trigger import Trigger
 
-ROOMS = {"audit": "edgeirf.runtime.audit.store", "monitor": "edgeirf.runtime.monitor.monitor", "outputs": OUTPUTS}
+ROOMS = {"monitor": "edgeirf.runtime.monitor.monitor", "outputs": OUTPUTS}
 """Rooms that are imported only where the file asks for them."""
 _STREAMS = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "v4l2", "gst", "csi", "genicam")
 _TRIES = 10
@@ -61,10 +63,11 @@ def open_plan(config: LineConfig, show: Callable[[str], None] = lambda line: Non
     line, records, drift = config.line, config.records, Drift()
     openers = {_key(config, camera): _Opener(config, camera, drift, show) for camera in reversed(config.cameras)}
     outputs = [open_output(entry) for entry in config.outputs]
+    audit = None if records.audit is None else Audit(records.audit)
     return LinePlan(
         stations=[_station(config, camera) for camera in config.cameras],
         detectors={
-            key: DetectorPlan(opener.open, opener.standby if line.cpu_takeover else None)
+            key: DetectorPlan(opener.open, opener.standby if line.cpu_takeover else None, partial(record_models, audit))
             for key, opener in openers.items()
         },
         outputs=outputs,
@@ -75,7 +78,7 @@ def open_plan(config: LineConfig, show: Callable[[str], None] = lambda line: Non
         heartbeat_s=line.heartbeat_s,
         peer_timeout_s=line.peer_timeout_s,
         self_recovery=line.recover == "self",
-        audit=None if records.audit is None else open_audit(records.audit),
+        audit=audit,
         watch=drift if records.drift else None,
         recording=None if records.rejects is None else Recording([RejectSaver(str(records.rejects))]),
     )
@@ -103,14 +106,15 @@ def open_output(entry: OutputEntry) -> Output:
     return output
 
 
-def open_audit(path: Path) -> AuditTrail:
-    """Opens the audit trail.
+def record_models(audit: Audit | None, detector: LineDetector, views: Sequence[str]) -> None:
+    """Adds to the audit trail which bundle, precision and device inspect the views from now on.
 
     Raises:
-        EdgeirfError: the file cannot be opened.
+        OutputError: it is not kept.
     """
-    audit: AuditTrail = import_module(ROOMS["audit"]).Audit(path)
-    return audit
+    if audit is not None and isinstance(detector, Detector):
+        for view in views:
+            audit.inspects(view, model_of(detector))
 
 
 def load_detector(config: LineConfig, camera: CameraSettings, device: str | None = None) -> Detector:

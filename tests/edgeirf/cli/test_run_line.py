@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import signal
 import subprocess
@@ -180,3 +181,16 @@ def test_an_empty_setting_is_to_be_filled_in(here: Path, edgeirf: Run) -> None:
     done = edgeirf("run", "line.toml")
     assert done.returncode == 2
     assert "output.path: is empty: fill it in" in done.stderr
+
+
+def test_the_audit_trail_knows_what_inspected_each_part(here: Path, edgeirf: Run) -> None:
+    (here / "line.toml").write_text(FILE + '[records]\naudit = "audit.db"\n')
+    assert edgeirf("run", "line.toml").returncode == 0
+    assert edgeirf("history", "audit.db", "--csv", "out.csv").returncode == 0
+    rows = list(csv.DictReader((here / "out.csv").read_text().splitlines()))
+    parts = [row for row in rows if row["part_id"]]
+    assert len(parts) == 4
+    assert {row["precision"] for row in parts} == {"fp32"}
+    assert {row["device"] for row in parts} == {"cpu"}
+    assert {len(row["model_sha256"]) for row in parts} == {64}
+    assert edgeirf("history", "audit.db", "--verify").returncode == 0
