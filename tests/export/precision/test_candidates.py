@@ -180,7 +180,7 @@ def test_real_bottles_pass_in_every_precision(bottle_run: Run, tmp_path: Path) -
     assert [graph.model.refused for graph in result.reduced] == [None, None, None]
     bundle = Bundle.read(tmp_path / "m.irf")
     chosen = [choose_model(bundle, family, None)[0] for family in ("onnxruntime", "tensorrt")]
-    assert chosen == ["int8", "int8-tensorrt"]
+    assert chosen == ["int8", "fp16"]  # a GPU takes FP16 until it has timed INT8
 
 
 def test_real_tiles_are_no_calibration_for_bottles(bottle_run: Run, tmp_path: Path) -> None:
