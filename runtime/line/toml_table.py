@@ -95,11 +95,8 @@ class TomlFile:
             if name in table
         }
         for name, one in known.items():
-            if one.default is MISSING and one.default_factory is MISSING:
-                if name not in table:
-                    self.wrong(where, f"{name} is missing")
-                elif table[name] == "":
-                    self.wrong((*where, name), "is empty: fill it in")
+            if name not in table and one.default is MISSING and one.default_factory is MISSING:
+                self.wrong(where, f"{name} is missing")
         if len(self.problems) > before:
             return None
         try:

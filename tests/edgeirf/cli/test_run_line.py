@@ -176,13 +176,6 @@ def test_verdicts_that_an_output_never_got_are_an_error(here: Path, edgeirf: Run
     assert "verdicts were lost to log" in done.stderr
 
 
-def test_an_empty_setting_is_to_be_filled_in(here: Path, edgeirf: Run) -> None:
-    (here / "line.toml").write_text(FILE + '[[output]]\nkind = "jsonl"\nname = "log"\npath = ""\n')
-    done = edgeirf("run", "line.toml")
-    assert done.returncode == 2
-    assert "output.path: is empty: fill it in" in done.stderr
-
-
 def test_the_audit_trail_knows_what_inspected_each_part(here: Path, edgeirf: Run) -> None:
     (here / "line.toml").write_text(FILE + '[records]\naudit = "audit.db"\n')
     assert edgeirf("run", "line.toml").returncode == 0
