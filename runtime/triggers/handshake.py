@@ -13,44 +13,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
-from edgeirf.part import PartId, PartVerdict
+from edgeirf.part import PartVerdict
 from edgeirf.runtime.outputs.output import State
+from edgeirf.runtime.outputs.plc import PlcInputs, PlcOutputs
 from edgeirf.runtime.triggers.trigger import Announce
 
 RESULTS = 64
 """Results that may wait for ResultsAck. A PLC that never acknowledges gets the newest ones."""
-
-
-class PlcSignals(Protocol):
-    """What a PLC says."""
-
-    @property
-    def trigger(self) -> bool:
-        """A part is in place; held until Ack."""
-        ...
-
-    @property
-    def results_ack(self) -> bool:
-        """The PLC has read the result."""
-        ...
-
-    @property
-    def acknowledge(self) -> bool:
-        """An operator acknowledges a FAULT."""
-        ...
-
-    @property
-    def part_id(self) -> int:
-        """Of the part in place; 0: the line gives its next number."""
-        ...
-
-    @property
-    def heartbeat(self) -> int:
-        """A counter that the PLC changes."""
-        ...
 
 
 class Control(Protocol):
@@ -75,44 +46,12 @@ class Control(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Signals:
-    """What a PLC reads: everything belongs together.
-
-    >>> Signals(ready=True).valid
-    False
-
-    Attributes:
-        ready: a trigger is accepted.
-        trigger_ack: the trigger was accepted, as ``part_id``.
-        part_id: of the last accepted trigger; 0: none yet.
-        busy: a part is open.
-        completed: toggles with every result.
-        valid: ``result`` is there and stays until ResultsAck.
-        refused: triggers that came while the line was not ready.
-        result: the result shown; None: none yet.
-    """
-
-    ready: bool = False
-    trigger_ack: bool = False
-    part_id: PartId = 0
-    busy: bool = False
-    completed: bool = False
-    valid: bool = False
-    refused: int = 0
-    result: PartVerdict | None = None
-
-
 class Handshake:
     """Announces parts for a PLC and shows it their verdicts, one after another.
 
-    >>> from types import SimpleNamespace
-    >>> def says(**signals):
-    ...     usual = dict(trigger=False, results_ack=False, acknowledge=False, part_id=0, heartbeat=0)
-    ...     return SimpleNamespace(**usual | signals)
     >>> handshake = Handshake()
     >>> handshake.start(lambda part_id, at: True)
-    >>> handshake.inputs(says(trigger=True, part_id=7))
+    >>> handshake.inputs(PlcInputs(trigger=True, part_id=7))
     >>> handshake.snapshot().trigger_ack, handshake.snapshot().busy
     (True, True)
     >>> handshake.complete(PartVerdict(part_id=7, reject=False, reason="inspected"))
@@ -141,7 +80,7 @@ class Handshake:
         """Accepts nothing more; results can still be read."""
         self._announce = None
 
-    def inputs(self, inputs: PlcSignals) -> None:
+    def inputs(self, inputs: PlcInputs) -> None:
         """Takes what the PLC says now; edges count."""
         control = self.control
         with self._lock:
@@ -164,10 +103,10 @@ class Handshake:
             self._waiting.append(verdict)
             self._show_next()
 
-    def snapshot(self) -> Signals:
+    def snapshot(self) -> PlcOutputs:
         """Signals and result that belong together."""
         with self._lock:
-            return Signals(
+            return PlcOutputs(
                 ready=self._ready and not self._trigger,
                 trigger_ack=self._trigger_ack,
                 part_id=self._part_id,
