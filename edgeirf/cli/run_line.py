@@ -7,9 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -33,25 +32,26 @@ def run_line(path: Path, max_parts: int | None, fail_on_reject: bool, realtime: 
         typer.Exit: with 1, for rejects where that was asked for.
     """
     from edgeirf.runtime.line.line import Line
+    from edgeirf.runtime.line.notify import Notifier
     from edgeirf.runtime.line.opening import open_plan
 
-    counts, notifier = Counts(), _notifier()
+    counts, notifier = Counts(), Notifier()
 
     def changed(state: str, reason: str) -> None:
         show_line(f"edgeirf: {state}{f': {reason}' if reason else ''}", sys.stderr)
-        if notifier is not None:
-            notifier.status(f"{state} {reason}")
-            if state == "RUNNING":
-                notifier.ready()
+        notifier.status(f"{state} {reason}")
+        if state in ("RUNNING", "DEGRADED", "FAULT"):  # the service is up, also where an output is away
+            notifier.ready()
 
     plan = open_plan(_config(path), lambda line: show_line(line, sys.stdout))
     plan = replace(plan, prepare=enter_realtime if realtime else plan.prepare)
-    plan = replace(plan, alive=plan.alive if notifier is None else notifier.feed)
+    plan = replace(plan, alive=notifier.feed)
     line = Line(plan, counts.add, changed, max_parts)
     if plan.trigger is not None and hasattr(plan.trigger, "control"):
         plan.trigger.control = line
     with stop_on_signal(line.stop), _status(lambda: counts.line(line)):
         problem = line.run()
+    notifier.stopping()
     show_line(counts.line(line), sys.stdout)
     if problem is not None:
         raise problem
@@ -64,17 +64,10 @@ def run_line(path: Path, max_parts: int | None, fail_on_reject: bool, realtime: 
 
 def enter_realtime() -> None:
     """Asks the system for locked memory and priority, and shows what it gives."""
-    room = import_module("edgeirf.runtime.line.realtime")
-    for line in room.enter_realtime(room.RealtimeSettings()):
+    from edgeirf.runtime.line import realtime
+
+    for line in realtime.enter_realtime(realtime.RealtimeSettings()):
         show_line(line, sys.stdout)
-
-
-def _notifier() -> Any:
-    """What systemd hears, where this edgeirf has it."""
-    try:
-        return import_module("edgeirf.runtime.line.notify").Notifier()
-    except ModuleNotFoundError:
-        return None
 
 
 @contextmanager

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 from edgeirf.runtime.line.toml_table import TomlFile, read_toml
+from edgeirf.runtime.outputs import factory
 from edgeirf.runtime.triggers.settings import KINDS as TRIGGERS
 from edgeirf.runtime.triggers.settings import FreeSettings, TriggerSettings
 from edgeirf.settings import PixelFormat
-
-OUTPUTS = "edgeirf.runtime.outputs.factory"
-"""Imported when a file names an output: ``KINDS`` and ``open_output``."""
 
 
 def _limits(default: float | None, low: float, high: float) -> Any:
@@ -188,9 +185,9 @@ def _trigger(file: TomlFile, table: Mapping[str, Any]) -> TriggerSettings | None
 
 
 def _output(file: TomlFile, table: Mapping[str, Any], number: int) -> OutputEntry | None:
-    where, kinds = ("output", number), import_module(OUTPUTS).KINDS
+    where, kinds = ("output", number), factory.KINDS
     kind, name = table.get("kind"), table.get("name", table.get("kind"))
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         file.wrong((*where, "kind"), f"expected one of {', '.join(kinds)}, not {kind!r}")
         return None
     if not isinstance(name, str):

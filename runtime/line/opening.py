@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,13 @@ from edgeirf.runtime.audit.store import Audit
 from edgeirf.runtime.detector import Detector, load
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.line.capture_thread import Station
-from edgeirf.runtime.line.config import OUTPUTS, CameraSettings, LineConfig, OutputEntry
+from edgeirf.runtime.line.config import CameraSettings, LineConfig, OutputEntry
 from edgeirf.runtime.line.engine import DetectorPlan
 from edgeirf.runtime.line.inspect_thread import LineDetector
 from edgeirf.runtime.line.plan import LinePlan, Watch
 from edgeirf.runtime.line.recording import Recording
+from edgeirf.runtime.monitor.monitor import Monitor
+from edgeirf.runtime.outputs import factory
 from edgeirf.runtime.outputs.output import Output
 from edgeirf.runtime.sinks.rejects import RejectSaver
 from edgeirf.runtime.sources import Source, open_source
@@ -32,8 +33,6 @@ from edgeirf.runtime.triggers.settings import FreeSettings, HttpSettings, PlcSet
 from edgeirf.runtime.triggers.software import SoftwareTrigger
 from edgeirf.runtime.triggers.trigger import Trigger
 
-ROOMS = {"monitor": "edgeirf.runtime.monitor.monitor", "outputs": OUTPUTS}
-"""Rooms that are imported only where the file asks for them."""
 _STREAMS = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "v4l2", "gst", "csi", "genicam")
 _TRIES = 10
 
@@ -102,8 +101,7 @@ def open_output(entry: OutputEntry) -> Output:
     Raises:
         EdgeirfError: a library is missing: the message says what to install.
     """
-    output: Output = import_module(ROOMS["outputs"]).open_output(entry.name, entry.settings)
-    return output
+    return factory.open_output(entry.name, entry.settings)
 
 
 def record_models(audit: Audit | None, detector: LineDetector, views: Sequence[str]) -> None:
@@ -189,7 +187,7 @@ class _Opener:
                 detector.warm_up(size, self.camera.pixel_format or "bgr8")
             if self.config.records.drift:
                 key = _key(self.config, self.camera)
-                self.drift.monitors[key] = import_module(ROOMS["monitor"]).Monitor(detector, self.camera.name)
+                self.drift.monitors[key] = Monitor(detector, self.camera.name)
         except BaseException:
             detector.close()
             raise

@@ -6,11 +6,10 @@ import json
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
-from importlib import import_module
 from typing import Any
 
 from edgeirf.errors import UsageError
-from edgeirf.runtime.line.config import OUTPUTS
+from edgeirf.runtime.outputs import factory
 from edgeirf.runtime.triggers.settings import KINDS as TRIGGERS
 
 
@@ -41,7 +40,7 @@ def line_toml(answers: Answers) -> str:
     """
     if answers.trigger not in TRIGGERS:
         raise UsageError(f"there is no trigger {answers.trigger!r}: choose one of {', '.join(TRIGGERS)}")
-    kinds: Mapping[str, type] = import_module(OUTPUTS).KINDS if answers.outputs else {}
+    kinds: Mapping[str, type] = factory.KINDS
     for kind in answers.outputs:
         if kind not in kinds:
             raise UsageError(f"there is no output {kind!r}: choose one of {', '.join(kinds)}")

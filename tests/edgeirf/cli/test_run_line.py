@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -187,3 +189,21 @@ def test_the_audit_trail_knows_what_inspected_each_part(here: Path, edgeirf: Run
     assert {row["device"] for row in parts} == {"cpu"}
     assert {len(row["model_sha256"]) for row in parts} == {64}
     assert edgeirf("history", "audit.db", "--verify").returncode == 0
+
+
+@pytest.mark.parametrize("output", ["", '[[output]]\nkind = "jsonl"\nname = "log"\npath = "tiny.irf/out.jsonl"\n'])
+def test_systemd_hears_that_the_line_is_up_also_where_an_output_is_away(
+    here: Path, edgeirf: Run, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    (here / "line.toml").write_text(FILE + output)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind("notify")
+        monkeypatch.setenv("NOTIFY_SOCKET", str(here / "notify"))
+        edgeirf("run", "line.toml")
+        systemd.settimeout(0)
+        heard = []
+        with suppress(BlockingIOError):
+            while True:
+                heard.append(systemd.recv(4096).decode().splitlines()[0])
+    assert "READY=1" in heard
+    assert heard[-1] == "STOPPING=1"

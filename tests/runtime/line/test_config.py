@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from edgeirf.runtime.line.config import OUTPUTS, LineConfig, read_config
+from edgeirf.runtime.line.config import LineConfig, read_config
 from edgeirf.runtime.line.toml_table import ConfigErrors
+from edgeirf.runtime.outputs import factory
 from edgeirf.runtime.triggers.settings import FreeSettings, HttpSettings
 
 SMALL = """[detector]
@@ -29,9 +28,7 @@ class LampSettings:
 @pytest.fixture(autouse=True)
 def lamps(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one kind of output here is a lamp."""
-    module = ModuleType(OUTPUTS)
-    module.KINDS = {"lamp": LampSettings}  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, OUTPUTS, module)
+    monkeypatch.setattr(factory, "KINDS", {"lamp": LampSettings})
 
 
 def read(tmp_path: Path, text: str) -> LineConfig:

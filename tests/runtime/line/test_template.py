@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Literal
 
 import pytest
 
 from edgeirf.errors import UsageError
-from edgeirf.runtime.line.config import OUTPUTS, read_config
+from edgeirf.runtime.line.config import read_config
 from edgeirf.runtime.line.template import Answers, line_toml
+from edgeirf.runtime.outputs import factory
 from edgeirf.runtime.triggers.settings import KINDS
 
 
@@ -29,9 +28,7 @@ class LampSettings:
 
 @pytest.fixture(autouse=True)
 def lamps(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType(OUTPUTS)
-    module.KINDS = {"lamp": LampSettings}  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, OUTPUTS, module)
+    monkeypatch.setattr(factory, "KINDS", {"lamp": LampSettings})
 
 
 @pytest.mark.parametrize("trigger", sorted(KINDS))
