@@ -27,6 +27,7 @@ from edgeirf.runtime.outputs import factory
 from edgeirf.runtime.outputs.output import Output
 from edgeirf.runtime.sinks.rejects import RejectSaver
 from edgeirf.runtime.sources import Source, open_source
+from edgeirf.runtime.triggers.gpio import GpioSettings, open_gpio
 from edgeirf.runtime.triggers.handshake import Handshake
 from edgeirf.runtime.triggers.network import HttpTrigger
 from edgeirf.runtime.triggers.settings import FreeSettings, HttpSettings, PlcSettings
@@ -226,12 +227,15 @@ def open_trigger(config: LineConfig, outputs: Sequence[Output]) -> Trigger | Non
 
     Raises:
         UsageError: it needs an output that is not there.
+        SourceError: the input pin cannot be read.
     """
     settings = config.trigger
     if isinstance(settings, FreeSettings):
         return None
     if isinstance(settings, HttpSettings):
         return HttpTrigger(settings)
+    if isinstance(settings, GpioSettings):
+        return open_gpio(settings)
     if not isinstance(settings, PlcSettings):
         return SoftwareTrigger()
     peers: list[Any] = [output for output in outputs if hasattr(output, "handshake")]

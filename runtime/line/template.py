@@ -84,9 +84,10 @@ def _setting(field: Field[Any], wanted: Any) -> str:
 
 def _example(wanted: Any) -> str:
     """A value of the type that the file reader takes."""
-    if typing.get_origin(wanted) is typing.Literal:
-        return json.dumps(typing.get_args(wanted)[0])
-    choices = typing.get_args(wanted) or (wanted,)
+    choices = (wanted,) if typing.get_origin(wanted) is typing.Literal else typing.get_args(wanted) or (wanted,)
+    for choice in choices:
+        if typing.get_origin(choice) is typing.Literal:
+            return json.dumps(typing.get_args(choice)[0])
     return next((text for kind, text in _EXAMPLES.items() if kind in choices), '""')
 
 
@@ -141,7 +142,7 @@ uri = {uri}
 
 _TRIGGER = """[trigger]
 # "free": each frame is a part; "http": POST /trigger; "plc": the handshake of the output that a PLC reads;
-# "software": a program in the same process.
+# "gpio": each edge at an input pin; "software": a program in the same process.
 kind = "{kind}"
 """
 

@@ -10,12 +10,11 @@ from datetime import timedelta
 from typing import Any, Literal, Protocol
 
 from edgeirf.errors import SourceError, UsageError
-from edgeirf.part import PartId
 from edgeirf.runtime.triggers.debounce import Debounce, Edge
+from edgeirf.runtime.triggers.handshake import Control
+from edgeirf.runtime.triggers.trigger import Announce
 
 log = logging.getLogger("edgeirf")
-Announce = Callable[[PartId | None, float], bool]
-"""Takes the part id (None for the next number) and the ``time.monotonic()``; False when the line was not ready."""
 _POLL_S = 0.1
 
 
@@ -73,23 +72,26 @@ class GpioTrigger:
         line: reports the edges; belongs to the trigger.
         debounce: decides which edges count.
         on_error: hears once, in one line, when the line can no longer be read; then no part is announced any more.
+            By default the line of inspection goes to FAULT.
 
     Attributes:
+        control: the line of inspection; None: an error is logged.
         refused: parts that the line of inspection was not ready for.
         lost: edges that the kernel could not keep: parts may be among them.
     """
 
-    def __init__(self, line: EdgeLine, debounce: Debounce, on_error: Callable[[str], None] = log.error) -> None:
+    def __init__(self, line: EdgeLine, debounce: Debounce, on_error: Callable[[str], None] | None = None) -> None:
+        self.control: Control | None = None
         self.refused = 0
         self.lost = 0
         self._line = line
         self._debounce = debounce
-        self._on_error = on_error
+        self._on_error = on_error or self._fault
         self._sequence: int | None = None
         self._stopped = False
         self._thread: threading.Thread | None = None
 
-    def start(self, announce: Callable[[PartId | None, float], bool]) -> None:
+    def start(self, announce: Announce) -> None:
         """Announces parts from now on, on a thread of its own."""
         self._thread = threading.Thread(target=self._run, args=(announce,), name="gpio trigger", daemon=True)
         self._thread.start()
@@ -102,7 +104,7 @@ class GpioTrigger:
         elif self._thread is not threading.current_thread():
             self._thread.join(timeout=2.0)
 
-    def _run(self, announce: Callable[[PartId | None, float], bool]) -> None:
+    def _run(self, announce: Announce) -> None:
         try:
             while not self._stopped:
                 for edge in self._line.wait(_POLL_S):
@@ -112,7 +114,13 @@ class GpioTrigger:
         finally:
             self._line.close()
 
-    def _take(self, edge: Edge, announce: Callable[[PartId | None, float], bool]) -> None:
+    def _fault(self, message: str) -> None:
+        if self.control is None:
+            log.error(message)
+        else:
+            self.control.fault(message)
+
+    def _take(self, edge: Edge, announce: Announce) -> None:
         if edge.sequence is not None:
             lost = edge.sequence - self._sequence - 1 if self._sequence is not None else 0
             self._sequence = edge.sequence

@@ -45,6 +45,10 @@ class Control(Protocol):
         """The heartbeat of the peer."""
         ...
 
+    def fault(self, reason: str) -> None:
+        """The trigger no longer works: rejects every open part and puts the outputs in their safe state."""
+        ...
+
 
 class Handshake:
     """Announces parts for a PLC and shows it their verdicts, one after another.

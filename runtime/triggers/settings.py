@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from edgeirf.errors import UsageError
+from edgeirf.runtime.triggers.gpio import GpioSettings
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ class HttpSettings:
             )
 
 
-TriggerSettings = FreeSettings | SoftwareSettings | PlcSettings | HttpSettings
+TriggerSettings = FreeSettings | SoftwareSettings | PlcSettings | HttpSettings | GpioSettings
 
 KINDS: Mapping[str, type[TriggerSettings]] = MappingProxyType(
-    {"free": FreeSettings, "software": SoftwareSettings, "plc": PlcSettings, "http": HttpSettings}
+    {"free": FreeSettings, "software": SoftwareSettings, "plc": PlcSettings, "http": HttpSettings, "gpio": GpioSettings}
 )
 """The word after ``kind =`` and the settings that it takes."""

@@ -207,3 +207,15 @@ def test_systemd_hears_that_the_line_is_up_also_where_an_output_is_away(
                 heard.append(systemd.recv(4096).decode().splitlines()[0])
     assert "READY=1" in heard
     assert heard[-1] == "STOPPING=1"
+
+
+def test_a_pin_that_is_not_there_is_one_line(here: Path, edgeirf: Run) -> None:
+    pytest.importorskip("gpiod")
+    pin = '[trigger]\nkind = "gpio"\nchip = "/dev/gpiochip99"\nline = 17\n'
+    (here / "line.toml").write_text(FILE.replace("[[camera]]", "[line]\ndeadline_ms = 500\n[[camera]]") + pin)
+    done = edgeirf("run", "line.toml", "--check")
+    assert done.returncode == 1
+    assert "trigger: FAILS: cannot open /dev/gpiochip99 line 17" in done.stdout
+    done = edgeirf("run", "line.toml")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1

@@ -95,3 +95,26 @@ def test_gpiod_that_is_missing_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
 def test_wrong_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="gpio trigger"):
         GpioSettings("/dev/gpiochip0", 17, **wrong)  # type: ignore[arg-type]
+
+
+def test_a_line_whose_trigger_died_goes_to_fault() -> None:
+    class Line:
+        state, reason = "RUNNING", ""
+
+        def __init__(self) -> None:
+            self.faults: list[str] = []
+
+        def acknowledge(self, operator: str) -> bool:
+            return False
+
+        def heard(self, count: int) -> None: ...
+
+        def fault(self, reason: str) -> None:
+            self.faults.append(reason)
+
+    trigger = GpioTrigger(line := Table(broken=True), Debounce(0))
+    trigger.control = inspection = Line()  # type: ignore[assignment]
+    trigger.start(lambda part_id, at: True)
+    assert line.closed.wait(10)
+    trigger.stop()
+    assert inspection.faults == ["gpio trigger failed: [Errno 19] No such device: check the chip and its wiring"]
