@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 NAME = "run"
 
 _CAMERA = (
-    "Device number, v4l2:///dev/video0?width=1920&height=1080, video file, image, folder, glob, rtsp://..., "
-    "http://..., gst:PIPELINE, or test://?seed=1&defects=0.2 for rendered parts."
+    "0, v4l2:///dev/video0, csi://0, genicam://ADDRESS, rtsp://..., http://..., gst:PIPELINE, "
+    "a video, picture, folder or glob, or test://?seed=1 for rendered parts; docs/cameras.md has all settings."
 )
 
 
@@ -60,7 +60,7 @@ def main(
 ) -> None:
     """Inspect the parts that a camera sees, or run the line that a file describes.
 
-    Ctrl-C ends the run cleanly. Exit code 1: a frame could not be inspected, or the source failed.
+    Ctrl-C ends the run cleanly. Exit code 1: a frame could not be inspected, the source failed, or verdicts were lost.
     """
     if config is not None or check:
         start_line(context, config, check)
