@@ -47,8 +47,6 @@ def run_line(path: Path, max_parts: int | None, fail_on_reject: bool, realtime: 
     plan = replace(plan, prepare=enter_realtime if realtime else plan.prepare)
     plan = replace(plan, alive=notifier.feed)
     line = Line(plan, counts.add, changed, max_parts)
-    if plan.trigger is not None and hasattr(plan.trigger, "control"):
-        plan.trigger.control = line
     with stop_on_signal(line.stop), _status(lambda: counts.line(line)):
         problem = line.run()
     notifier.stopping()

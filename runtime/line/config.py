@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from edgeirf.runtime.line.toml_table import TomlFile, read_toml
 from edgeirf.runtime.outputs import factory
+from edgeirf.runtime.triggers.camera import CameraTriggerSettings
 from edgeirf.runtime.triggers.settings import KINDS as TRIGGERS
 from edgeirf.runtime.triggers.settings import FreeSettings, TriggerSettings
 from edgeirf.settings import PixelFormat
@@ -67,6 +68,7 @@ class CameraSettings:
         pixel_format: where the camera does not give BGR or gray.
         timeout_s: silence after which the camera counts as away.
         reconnect_s: time to come back before the line goes to FAULT.
+        retry_s, retry_longest_s: wait before the first attempt to open a camera again; it doubles up to the longest.
         policy: ``live``: the newest frame, others are counted as dropped; ``file``: every frame; ``auto`` chooses.
         staleness_ms: a frame that was taken so long before the trigger still counts; without a trigger: the greatest
             age of a frame when its inspection starts.
@@ -78,6 +80,8 @@ class CameraSettings:
     pixel_format: PixelFormat | None = None
     timeout_s: float = _limits(10.0, 0.1, 3600)
     reconnect_s: float = _limits(60.0, 0, 86_400)
+    retry_s: float = _limits(0.5, 0.05, 3600)
+    retry_longest_s: float = _limits(10.0, 0.05, 3600)
     policy: Literal["auto", "live", "file"] = "auto"
     staleness_ms: float = _limits(0.0, 0, 60_000)
     model: Path | None = None
@@ -146,7 +150,7 @@ def read_config(path: Path) -> LineConfig:
     _check_names(file, "camera", [camera.name if camera else None for camera in cameras])
     _check_names(file, "output", [output.name if output else None for output in outputs])
     if line is not None and trigger is not None:
-        _check_together(file, line, trigger, len(cameras))
+        _check_together(file, line, trigger, [camera for camera in cameras if camera])
     file.check()
     assert line is not None and detector is not None and records is not None and trigger is not None  # noqa: S101, PT018
     opened = tuple(camera for camera in cameras if camera)
@@ -203,12 +207,18 @@ def _check_names(file: TomlFile, table: str, names: list[str | None]) -> None:
             file.wrong((table, number, "name"), f"another {table} has the name {name!r}: give each its own name")
 
 
-def _check_together(file: TomlFile, line: LineSettings, trigger: TriggerSettings, cameras: int) -> None:
+def _check_together(
+    file: TomlFile, line: LineSettings, trigger: TriggerSettings, cameras: list[CameraSettings]
+) -> None:
     """What only shows when tables are seen together."""
     free = isinstance(trigger, FreeSettings)
-    if line.deadline_ms is None and (not free or (cameras > 1 and line.parts == "together")):
+    if line.deadline_ms is None and (not free or (len(cameras) > 1 and line.parts == "together")):
         file.wrong(("line",), "deadline_ms is missing: without it a part whose frame does not come waits for ever")
     if line.deadline_ms is None and line.cpu_takeover:
         file.wrong(("line", "cpu_takeover"), "needs deadline_ms: the CPU takes over only if it meets the deadline")
     if line.parts == "each" and not free:
         file.wrong(("line", "parts"), '"each" is for free-running cameras: a trigger announces one part for all views')
+    if isinstance(trigger, CameraTriggerSettings) and trigger.camera:
+        names = [camera.name for camera in cameras]
+        if trigger.camera not in names:
+            file.wrong(("trigger", "camera"), f"there is no such camera; known are {', '.join(names)}")

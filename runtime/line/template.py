@@ -76,7 +76,8 @@ def _settings(kind: type) -> str:
 
 def _setting(field: Field[Any], wanted: Any) -> str:
     if field.default is MISSING and field.default_factory is MISSING:
-        return _FILLED.get(field.name, f"{field.name} = {_example(wanted)}  # fill in")
+        example = json.dumps(field.name) if wanted is str else _example(wanted)
+        return f"{field.name} = {_FILLED.get(field.name, example)}  # fill in"
     default = field.default_factory() if field.default_factory is not MISSING else field.default
     value = _example(wanted) if default is None else _toml(default)
     return f"# {field.name} = {value}"
@@ -95,7 +96,7 @@ def _toml(value: object) -> str:
     return json.dumps(list(value) if isinstance(value, tuple) else value, default=str)
 
 
-_FILLED = {"path": 'path = "verdicts.jsonl"'}
+_FILLED = {"path": '"verdicts.jsonl"', "url": '"https://mes.example/parts"', "chip": '"/dev/gpiochip0"'}
 _EXAMPLES: dict[type, str] = {bool: "false", int: "1", float: "1.0"}
 
 _LINE = """# A line of edgeirf. Check it with: edgeirf run line.toml --check
@@ -133,6 +134,9 @@ uri = {uri}
 # Silence after which the camera counts as away, and the time to come back before FAULT, in seconds.
 # timeout_s = 10
 # reconnect_s = 60
+# Wait before the first attempt to open it again; it doubles up to the longest.
+# retry_s = 0.5
+# retry_longest_s = 10
 # "live": the newest frame; "file": every frame; "auto" chooses.
 # policy = "auto"
 # With a trigger: a frame that was taken so long before it still counts. Without: the greatest age of a frame.
@@ -141,8 +145,9 @@ uri = {uri}
 """
 
 _TRIGGER = """[trigger]
-# "free": each frame is a part; "http": POST /trigger; "plc": the handshake of the output that a PLC reads;
-# "gpio": each edge at an input pin; "software": a program in the same process.
+# "free": each frame is a part; "http": POST /trigger; "mqtt": a message; "plc": the handshake of the output that a PLC
+# reads; "gpio": each edge at an input pin; "camera": each edge at the camera's own input; "software": a program in the
+# same process.
 kind = "{kind}"
 """
 
