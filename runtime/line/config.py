@@ -95,11 +95,13 @@ class RecordSettings:
     Attributes:
         audit: SQLite file with one row a part.
         rejects: folder for the frame and the heat map of each reject.
+        rejects_mb: MB that these pictures may have; the oldest make room for new ones.
         drift: watch scores and frames; the line is DEGRADED, with the reason, when they drift.
     """
 
     audit: Path | None = None
     rejects: Path | None = None
+    rejects_mb: int = _limits(10_000, 1, 100_000_000)
     drift: bool = False
 
 

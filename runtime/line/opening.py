@@ -16,7 +16,7 @@ from edgeirf.runtime.audit.store import Audit
 from edgeirf.runtime.detector import Detector, load
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.line.cameras import detector_key, station_of
-from edgeirf.runtime.line.config import CameraSettings, LineConfig, OutputEntry
+from edgeirf.runtime.line.config import CameraSettings, LineConfig, OutputEntry, RecordSettings
 from edgeirf.runtime.line.engine import DetectorPlan
 from edgeirf.runtime.line.inspect_thread import LineDetector
 from edgeirf.runtime.line.plan import LinePlan, Watch
@@ -75,8 +75,12 @@ def open_plan(config: LineConfig, show: Callable[[str], None] = lambda line: Non
         self_recovery=line.recover == "self",
         audit=audit,
         watch=drift if records.drift else None,
-        recording=None if records.rejects is None else Recording([RejectSaver(str(records.rejects))]),
+        recording=None if records.rejects is None else _pictures(records),
     )
+
+
+def _pictures(records: RecordSettings) -> Recording:
+    return Recording([RejectSaver(str(records.rejects), limit_mb=records.rejects_mb)])
 
 
 def open_output(entry: OutputEntry) -> Output:

@@ -159,8 +159,9 @@ name = "{name}"
 _RECORDS = """[records]
 # One row a part in a SQLite file.
 # audit = "audit.db"
-# The frame and the heat map of each reject.
+# The frame and the heat map of each reject; above so many MB the oldest make room for new ones.
 # rejects = "rejects"
+# rejects_mb = 10000
 # Watch for drift of light, focus and position.
 # drift = false
 """
