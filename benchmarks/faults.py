@@ -37,6 +37,8 @@ from edgeirf.runtime.line.plan import LinePlan
 from edgeirf.runtime.triggers.software import SoftwareTrigger
 
 DEADLINE_S = 0.05
+AWAY_S = 0.5
+"""A camera whose loss keeps the line in FAULT comes back after so long."""
 HANDED_LATE_S = 0.02
 """What the operating system may take between the look at the clock and the call of an output."""
 
@@ -107,9 +109,11 @@ class Trial:
         name = self.random.choice([*FAULTS, *["none"] * 3 * len(FAULTS)])
         self.faults[name] += 1
         FAULTS.get(name, lambda trial: None)(self)
+        away_until = time.monotonic() + AWAY_S
         while not self.announce(number):
             self.refused += 1
             self.line.acknowledge("benchmark")
+            self.cameras[0].away &= time.monotonic() < away_until  # a FAULT cannot be left without the camera
             time.sleep(0.002)
         if name not in SILENT:
             for camera in self.cameras:
