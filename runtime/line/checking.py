@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -65,6 +66,11 @@ def _detector(config: LineConfig, camera: CameraSettings) -> None:
 
 
 def _output(entry: OutputEntry) -> None:
+    """The peer itself is asked, also where a spool would wait for it: nothing that waits is sent."""
+    spool = getattr(entry.settings, "spool", "")
+    if spool:
+        _place(Path(spool))
+        entry = replace(entry, settings=replace(entry.settings, spool=""))
     output = open_output(entry)
     try:
         output.open()

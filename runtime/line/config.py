@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from edgeirf.runtime.line.realtime import RealtimeSettings
 from edgeirf.runtime.line.toml_table import TomlFile, read_toml
 from edgeirf.runtime.outputs import factory
 from edgeirf.runtime.triggers.camera import CameraTriggerSettings
@@ -120,6 +121,7 @@ class LineConfig:
 
     Attributes:
         path: of the file.
+        realtime: ``[realtime]``: what ``--realtime`` asks of the system.
     """
 
     path: Path
@@ -129,6 +131,7 @@ class LineConfig:
     trigger: TriggerSettings = field(default_factory=FreeSettings)
     outputs: tuple[OutputEntry, ...] = ()
     records: RecordSettings = field(default_factory=RecordSettings)
+    realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
 
 
 def read_config(path: Path) -> LineConfig:
@@ -139,13 +142,14 @@ def read_config(path: Path) -> LineConfig:
         ConfigError: the file cannot be read, or is no TOML.
     """
     file = read_toml(path)
-    known = ("line", "detector", "camera", "trigger", "output", "records")
+    known = ("line", "detector", "camera", "trigger", "output", "records", "realtime")
     for name in file.data:
         if name not in known:
             file.wrong((name,), f"there is no such table; known are {', '.join(known)}")
     line = file.bind(LineSettings, _table(file, "line"), ("line",))
     detector = file.bind(DetectorSettings, _table(file, "detector"), ("detector",))
     records = file.bind(RecordSettings, _table(file, "records"), ("records",))
+    realtime = file.bind(RealtimeSettings, _table(file, "realtime"), ("realtime",))
     trigger = _trigger(file, _table(file, "trigger"))
     cameras = _cameras(file)
     outputs = tuple(_output(file, table, number) for number, table in enumerate(_tables(file, "output")))
@@ -154,9 +158,10 @@ def read_config(path: Path) -> LineConfig:
     if line is not None and trigger is not None:
         _check_together(file, line, trigger, [camera for camera in cameras if camera])
     file.check()
-    assert line is not None and detector is not None and records is not None and trigger is not None  # noqa: S101, PT018
+    assert line and detector and records and realtime and trigger  # noqa: S101, PT018
     opened = tuple(camera for camera in cameras if camera)
-    return LineConfig(path, line, detector, opened, trigger, tuple(output for output in outputs if output), records)
+    kept = tuple(output for output in outputs if output)
+    return LineConfig(path, line, detector, opened, trigger, kept, records, realtime)
 
 
 def _table(file: TomlFile, name: str) -> Mapping[str, Any]:

@@ -164,4 +164,12 @@ _RECORDS = """[records]
 # rejects_mb = 10000
 # Watch for drift of light, focus and position.
 # drift = false
+
+# What `edgeirf run line.toml --realtime` asks of the system.
+[realtime]
+# Of SCHED_FIFO, 1 to 99, and the processors that the line may use (all: an empty list).
+# priority = 40
+# cores = []
+# lock_memory = true
+# timer_slack_ns = 1
 """
