@@ -95,12 +95,18 @@ class RecordSettings:
 
     Attributes:
         audit: SQLite file with one row a part.
+        audit_mb: MB after which that file is put aside under a name with the time, and a new one follows; 0: never.
+        audit_key: file with the key that signs the anchor of the audit.
+        audit_anchor_s: seconds after which the anchor is written anew.
         rejects: folder for the frame and the heat map of each reject.
         rejects_mb: MB that these pictures may have; the oldest make room for new ones.
         drift: watch scores and frames; the line is DEGRADED, with the reason, when they drift.
     """
 
     audit: Path | None = None
+    audit_mb: int = _limits(0, 0, 1_000_000)
+    audit_key: Path | None = None
+    audit_anchor_s: float = _limits(60.0, 1, 86_400)
     rejects: Path | None = None
     rejects_mb: int = _limits(10_000, 1, 100_000_000)
     drift: bool = False

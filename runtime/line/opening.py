@@ -11,6 +11,7 @@ import numpy as np
 
 from edgeirf.errors import EdgeirfError
 from edgeirf.part import PartVerdict
+from edgeirf.runtime.audit.anchor import read_key
 from edgeirf.runtime.audit.model import model_of
 from edgeirf.runtime.audit.store import Audit
 from edgeirf.runtime.detector import Detector, load
@@ -58,7 +59,7 @@ def open_plan(config: LineConfig, show: Callable[[str], None] = lambda line: Non
     }
     outputs = [open_output(entry) for entry in config.outputs]
     trigger = open_trigger(config, outputs)
-    audit = None if records.audit is None else Audit(records.audit)
+    audit = _audit(records)
     return LinePlan(
         stations=[station_of(config, camera, trigger) for camera in config.cameras],
         detectors={
@@ -77,6 +78,13 @@ def open_plan(config: LineConfig, show: Callable[[str], None] = lambda line: Non
         watch=drift if records.drift else None,
         recording=None if records.rejects is None else _pictures(records),
     )
+
+
+def _audit(records: RecordSettings) -> Audit | None:
+    if records.audit is None:
+        return None
+    key = None if records.audit_key is None else read_key(records.audit_key)
+    return Audit(records.audit, key=key, anchor_s=records.audit_anchor_s, limit_mb=records.audit_mb or None)
 
 
 def _pictures(records: RecordSettings) -> Recording:

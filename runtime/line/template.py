@@ -159,6 +159,11 @@ name = "{name}"
 _RECORDS = """[records]
 # One row a part in a SQLite file.
 # audit = "audit.db"
+# Above so many MB the file is put aside, and a new one follows it; 0: never.
+# audit_mb = 0
+# The anchor shows that rows were removed at the end: its key signs it, and it is written every so many seconds.
+# audit_key = "audit.key"
+# audit_anchor_s = 60
 # The frame and the heat map of each reject; above so many MB the oldest make room for new ones.
 # rejects = "rejects"
 # rejects_mb = 10000
