@@ -100,7 +100,7 @@ class CaptureThread:
         """Starts the threads."""
         self._thread.start()
         if self.station.fires:
-            self._firing = FireThread(self.station.name, self._fire, self._note)
+            self._firing = FireThread(self.station.name, self._fire, self._note, self._broken)
 
     def fire(self) -> None:
         """A part needs a picture; never waits."""

@@ -15,10 +15,13 @@ class FireThread:
         name: of the camera.
         fire: has the camera take a picture.
         failed: called with the reason when it does not.
+        broken: called with the reason when the thread ends by an error of the program.
     """
 
-    def __init__(self, name: str, fire: Callable[[], None], failed: Callable[[str], None]) -> None:
-        self._fire, self._failed = fire, failed
+    def __init__(
+        self, name: str, fire: Callable[[], None], failed: Callable[[str], None], broken: Callable[[str], None]
+    ) -> None:
+        self._fire, self._failed, self._broken = fire, failed, broken
         self._due = threading.Semaphore(0)
         self._stopped = False
         threading.Thread(target=self._run, name=f"fire {name}", daemon=True).start()
@@ -38,3 +41,6 @@ class FireThread:
                 self._fire()
             except EdgeirfError as error:  # the part is rejected for want of its frame
                 self._failed(str(error))
+            except Exception as error:
+                self._broken(f"fire: {type(error).__name__}: {error}")
+                return

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+import sys
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
@@ -56,15 +58,13 @@ class HttpTrigger(Requests):
         self.announce = announce
         where = (self._settings.host, self._settings.port)
         try:
-            self._server = ThreadingHTTPServer(
-                where, type("Handler", (_Handler,), {"trigger": self, "token": self._settings.token})
-            )
+            handler = type("Handler", (_Handler,), {"trigger": self, "token": self._settings.token})
+            self._server = _Server(where, handler, self._broken)
         except OSError as error:
             reason = error.strerror or error
             raise UsageError(
                 f"trigger: cannot listen on {where[0]}:{where[1]} ({reason}): choose another port"
             ) from None
-        self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         log.warning("trigger: POST /trigger on %s:%d", where[0], self.port)
         threading.Thread(target=self._server.serve_forever, args=(0.1,), name="trigger http", daemon=True).start()
@@ -77,6 +77,11 @@ class HttpTrigger(Requests):
             server.shutdown()
             server.server_close()
 
+    def _broken(self, reason: str) -> None:
+        log.error(reason)
+        if self.control is not None:
+            self.control.fault(reason)
+
     def post(self, path: str, body: dict[str, Any]) -> Answer:
         """What a request is answered: HTTP status and JSON."""
         return self.answer(path.removeprefix("/"), body)
@@ -87,6 +92,22 @@ class HttpTrigger(Requests):
             return 404, {"error": "GET /state is there"}
         control = self.control
         return 200, {"state": control.state, "reason": control.reason} if control else {"state": "INIT", "reason": ""}
+
+
+class _Server(ThreadingHTTPServer):
+    """A server whose errors are a FAULT of the line: the request had no answer."""
+
+    daemon_threads = True
+
+    def __init__(self, where: tuple[str, int], handler: type[_Handler], broken: Callable[[str], None]) -> None:
+        super().__init__(where, handler)
+        self._broken = broken
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Called for an exception in a request, while it is being handled."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):  # a peer that hangs up is its own matter
+            self._broken(f"trigger: {type(error).__name__}: {error}")
 
 
 class _Handler(BaseHTTPRequestHandler):

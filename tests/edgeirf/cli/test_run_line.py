@@ -184,6 +184,37 @@ def test_a_signal_ends_a_triggered_line_and_every_accepted_part_has_its_verdict(
     assert out.splitlines()[-1].startswith("3 parts · ")
 
 
+def test_a_line_that_is_killed_leaves_an_audit_and_a_spool_that_the_next_run_goes_on_with(
+    here: Path, edgeirf: Run
+) -> None:
+    log = '[[output]]\nkind = "jsonl"\nname = "log"\npath = "out.jsonl"\nspool = "log.spool"\n'
+    file = FILE.replace('"parts"', '"test://?size=64"') + log + '[records]\naudit = "audit.db"\n'
+    (here / "line.toml").write_text(file)
+    nowhere = subprocess.DEVNULL
+    command = [sys.executable, "-m", "edgeirf", "run", "line.toml"]
+    with subprocess.Popen(command, cwd=here, stdout=nowhere, stderr=nowhere) as run:
+        until = time.monotonic() + 60
+        while not (here / "out.jsonl").exists() or (here / "out.jsonl").read_text().count("\n") < 5:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        run.kill()
+    assert edgeirf("history", "audit.db", "--verify").returncode == 0
+    before = edgeirf("history", "audit.db", "--last", "0").stdout
+    assert edgeirf("run", "line.toml", "--max-frames", "3").returncode == 0
+    assert edgeirf("history", "audit.db", "--verify").returncode == 0
+    audited = int(edgeirf("history", "audit.db", "--last", "0").stdout.split()[0])
+    assert audited == int(before.split()[0]) + 3
+    records = [json.loads(line)["id"] for line in (here / "out.jsonl").read_text().splitlines()]
+    assert len(set(records)) == len(records)
+    assert audited - 16 <= len(records) <= audited  # the verdicts between audit and spool had not gone out
+
+
+def test_black_pictures_are_rejects(here: Path, edgeirf: Run) -> None:
+    for picture in (here / "parts").iterdir():
+        cv2.imwrite(str(picture), cv2.imread(str(picture)) * 0)
+    assert edgeirf("run", "line.toml").stdout.splitlines()[-1] == "4 parts · 4 rejected"
+
+
 def test_verdicts_that_an_output_never_got_are_an_error(here: Path, edgeirf: Run) -> None:
     (here / "line.toml").write_text(FILE + '[[output]]\nkind = "jsonl"\nname = "log"\npath = "tiny.irf/out.jsonl"\n')
     done = edgeirf("run", "line.toml")

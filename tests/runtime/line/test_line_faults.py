@@ -331,5 +331,8 @@ def test_a_camera_takes_a_picture_for_each_part_and_one_that_does_not_answer_mak
     assert outcomes([rig.part(4)]) == [(4, False, "inspected")]
     until(lambda: rig.line.state == "RUNNING")
     assert rig.line.losses == {"v0": 1}
+    camera.fire = lambda: [][0]  # type: ignore[method-assign]
+    assert outcomes([rig.part(5)]) == [(5, True, "fault")]
+    assert rig.line.reason == "fire: IndexError: list index out of range"
     rig.line.stop()
     rig.join()
