@@ -130,8 +130,10 @@ class Counts:
         parts += [f"{count} {reason.replace('_', ' ')}" for reason, count in self.reasons.items()]
         parts += [f"{line.missed} triggers refused"] * (line.missed > 0)
         parts += [f"{line.dropped} frames dropped"] * (line.dropped > 0)
-        parts += [f"camera {name} was away {count} times" for name, count in line.losses.items()]
+        parts += [f"camera {name} was away {count} time{'s' * (count > 1)}" for name, count in line.losses.items()]
         for thread in line.outputs:
+            if thread.output.waiting:
+                parts.append(f"{thread.output.name}: {thread.output.waiting} records wait on disk")
             if thread.counters.lost:
                 parts.append(f"{thread.output.name}: {thread.counters.lost} verdicts lost")
         return " · ".join(parts)

@@ -92,7 +92,7 @@ class OutputThread:
         self._due: deque[Due | Part] = deque()
         self._state: tuple[State, str] = ("INIT", "")
         self._state_known = self._safe_done = True
-        self._connected = self._closing = self._behind = False
+        self._connected = self._closing = self._behind = self._waits = False
         self._beats, self._next_beat, self._next_try = 0, 0.0, 0.0
         self._thread = threading.Thread(target=self._run, name=f"output {output.name}", daemon=True)
 
@@ -181,8 +181,18 @@ class OutputThread:
             self._next_beat = self._clock() + self._heartbeat
             self._beats += 1
             self.output.beat(self._beats)
+            self._look_at_spool()
         elif (due := self._take()) is not None:
             self._act(due)
+
+    def _look_at_spool(self) -> None:
+        """Says why records wait, and once that they do no longer."""
+        problem = self.output.problem
+        if problem is not None:
+            self._report(f"{problem}; {self.output.waiting} records wait on disk")
+        elif self._waits:
+            self._report(None)
+        self._waits = problem is not None
 
     def _connect(self) -> None:
         """Opens the output when it is time to. Meanwhile signals are lost: a late one would meet another part."""

@@ -35,10 +35,6 @@ class Spooled(Output):
         output: delivers the records; only the thread of this object calls it.
         path: file of the spool.
         quota_mb: its largest size.
-
-    Attributes:
-        waiting: records that the peer does not have yet.
-        problem: why the last attempt to reach the peer failed, None where it did not.
     """
 
     durable = True
@@ -53,8 +49,6 @@ class Spooled(Output):
         self._beat: int | None = None
         self._safe = self._connected = False
         self._taken: list[Waiting] = []
-        self.waiting = 0
-        self.problem: str | None = None
 
     def open(self) -> None:
         """Opens the spool, and tries the peer once; a peer that is away is no error.

@@ -141,6 +141,18 @@ def test_records_that_gather_while_the_disk_is_slow_are_taken_together_and_in_or
     assert (thread.counters.delivered, thread.counters.lost) == (101, 0)
 
 
+def test_a_peer_that_is_away_behind_a_spool_is_said_and_so_is_its_return() -> None:
+    bench = Bench(durable=True)
+    bench.output.problem, bench.output.waiting = "mes: does not answer", 3
+    bench.thread.start()
+    until(lambda: "mes: does not answer; 3 records wait on disk" in bench.reports)
+    bench.output.problem = None
+    bench.clock.now += 2e9  # the next heartbeat is due
+    bench.thread.state("RUNNING", "")  # wakes it: this clock stands
+    until(lambda: bench.reports[-1] is None)
+    bench.end()
+
+
 def test_an_output_that_hangs_is_left_behind_and_what_it_never_got_is_counted() -> None:
     bench = Bench()
     free = threading.Event()
