@@ -85,7 +85,7 @@ class Options:
     steps: int = 3
     gaussian: Fit = "full"
     false_reject_rate: float = 0.01
-    sigma: float = 4.0
+    sigma: float = Scoring.sigma
     top_k: int = 1
     precisions: tuple[str, ...] = ("fp32",)
     calibration_method: RangeMethod = "minmax"

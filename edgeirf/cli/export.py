@@ -13,6 +13,7 @@ from edgeirf.cli.console import check_page, echo, say
 from edgeirf.cli.engines import build_and_tell, check_engine
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.files import check_writable, write_text
+from edgeirf.settings import Scoring
 
 if TYPE_CHECKING:
     from edgeirf.calib.evaluation.odd_pictures import Examination
@@ -33,7 +34,7 @@ def main(
     steps: int = typer.Option(3, help="Inversion steps of invad."),
     gaussian: str = typer.Option("full", help="Density of the field of good parts: standard, diagonal, full."),
     false_reject_rate: float = typer.Option(0.01, help="Share of good parts that may be rejected."),
-    sigma: float = typer.Option(4.0, help="Smoothing of the anomaly map, pixels of the network input."),
+    sigma: float = typer.Option(Scoring.sigma, help="Smoothing of the anomaly map, pixels of the network input."),
     top_k: int = typer.Option(1, help="Image score: mean of this many largest map values; 1 is the maximum."),
     precision: str = typer.Option("fp32,fp16,int8", help="Graphs to write; each is compared with fp32."),
     calib: Path = typer.Option(None, help="Good parts for the INT8 ranges; default: the held-out ones."),
