@@ -74,12 +74,14 @@ def standalone(
     split = len(nodes.nodes)
     add_score(nodes, loaded.graph.output[0].name, field, settings, model.scoring, fits)
     add_decision(nodes, limits, product)
+    read = {name for node in nodes.nodes for name in node.input}
+    constants = [one for name, one in nodes.constants.items() if name in read]
     graph = helper.make_graph(
         [*nodes.nodes[:split], *loaded.graph.node, *nodes.nodes[split:]],
         manifest.name,
         _inputs(fixed is None),
         _outputs(settings),
-        [*loaded.graph.initializer, *nodes.constants.values()],
+        [*loaded.graph.initializer, *constants],
     )
     whole = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     whole.producer_name, whole.producer_version = "edgeirf", manifest.edgeirf
