@@ -19,7 +19,8 @@ from edgeirf.conformal import Limits
 from edgeirf.errors import UsageError
 from edgeirf.export.standalone.area_mean import MAX_SIDE
 from edgeirf.export.standalone.formats import PLAIN
-from edgeirf.export.standalone.graph import SCHEMA, Fixed, standalone, standalone_of
+from edgeirf.export.standalone.graph import Fixed, standalone, standalone_of
+from edgeirf.line_graph import SCHEMA
 from edgeirf.manifest import Manifest
 from edgeirf.runtime.executors.cpu import CpuExecutor
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
