@@ -25,8 +25,8 @@ from edgeirf.calib.gate.gate import LIMITS, Margins, compare, refusal
 from edgeirf.calib.reports.model_page import model_page
 from edgeirf.conformal import Calibration
 from edgeirf.errors import UsageError
-from edgeirf.files import sha256
 from edgeirf.export.precision.network import faithful
+from edgeirf.files import sha256
 from edgeirf.manifest import Model
 from edgeirf.runtime.executors import golden
 from edgeirf.runtime.executors.cpu import CpuExecutor

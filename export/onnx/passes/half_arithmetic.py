@@ -7,8 +7,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 MOVES = frozenset(
-    ("Clip", "Concat", "Expand", "Flatten", "Gather", "Identity", "Max", "MaxPool", "Min", "Neg", "Pad", "Relu")
-    + ("Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Where")
+    {
+        *("Clip", "Concat", "Expand", "Flatten", "Gather", "Identity", "Max", "MaxPool", "Min", "Neg", "Pad", "Relu"),
+        *("Reshape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze", "Where"),
+    }
 )
 """Operators whose results are among their inputs: of rounded values they are rounded."""
 
@@ -16,7 +18,7 @@ MOVES = frozenset(
 def with_half_arithmetic(graph: bytes) -> bytes:
     """The FP16 graph in float32, with each tensor rounded to FP16's 11 bits and range.
 
-    Sums are made in float32, as tensor cores make them. TensorRT rounds less often, because it joins operators: a
+    Sums are computed in float32, as tensor cores do it. TensorRT rounds less often, because it joins operators: a
     graph that passes with every tensor rounded passes there.
 
     Args:
