@@ -21,6 +21,7 @@ from edgeirf.export.methods.fit import Fitted, HeldOutFields, TrainingFields, fi
 from edgeirf.export.onnx.head import density_nodes, head_products
 from edgeirf.export.onnx.passes.fp16 import to_fp16
 from edgeirf.export.onnx.products import layer_of, product_names
+from edgeirf.export.precision.network import faithful
 from edgeirf.export.precision.quantisers.choice import quantiser
 from edgeirf.export.precision.quantisers.own import Layout
 from edgeirf.export.precision.quantisers.quantiser import Quantiser
@@ -43,6 +44,7 @@ ERROR_BUDGETS = (0.3, 0.15, 0.05)
 LARGEST_FLOAT_SHARE = 1 / 3
 """Share of the layers that an INT8 graph may leave in float and still call itself INT8."""
 
+Reduced = Literal["fp16", "int8"]
 Convert = Callable[[bytes], bytes]
 Progress = Callable[[str], None]
 
@@ -136,7 +138,7 @@ class Prover:
     def fp16(self) -> Made:
         """The FP16 graph."""
         self.progress("fp16")
-        candidate = self._candidate(to_fp16, LIMITS["fp16"])
+        candidate = self._candidate(to_fp16, "fp16", "any")
         return self._made("fp16", "any", candidate, refusal(candidate.comparisons, LIMITS["fp16"]))
 
     def int8(self, calibration: Pictures, method: Method, name: str = "edgeirf") -> list[Made]:
@@ -183,7 +185,7 @@ class Prover:
             if layout == "onnxruntime":
                 keep = without_gaps(order, keep)
             convert = partial(maker.quantise, layout=layout, keep=density.union(keep))
-            candidate = self._candidate(convert, LIMITS["int8"], fuse_int8=layout != "tensorrt")
+            candidate = self._candidate(convert, "int8", layout)
             refused = refusal(candidate.comparisons, LIMITS["int8"])
             if full:
                 refused = refused or "more than a third of the layers would have to stay in float"
@@ -191,14 +193,14 @@ class Prover:
                 break
         return candidate, [name for name in order if name in keep], refused
 
-    def _candidate(self, convert: Convert, limits: Limits, *, fuse_int8: bool = True) -> _Candidate:
+    def _candidate(self, convert: Convert, precision: Reduced, family: Family) -> _Candidate:
         """Converts, fits the density again to the converted graph's field of good parts, and scores the evidence.
 
         Rounding adds noise to the field in directions in which good parts hardly vary. A density that knows of that
         noise weighs these directions down.
         """
         fp32 = self.fp32
-        alone = OnnxRuntimeNetwork(convert(fp32.whitened), fuse_int8=fuse_int8)
+        alone = faithful(convert(fp32.whitened), precision, family)
         before = fp32.fitted.scales[0].gaussian
         rounded = [before.unwhiten(alone.run(b)) for b in batches_of(self.evidence.held_out, fp32.settings)]
         noise = noise_moments(fp32.fields.clean, rounded, list(fp32.training.moments))
@@ -206,10 +208,10 @@ class Prover:
         fields = HeldOutFields(rounded, [v + d for v, d in zip(fp32.fields.varied, changed, strict=True)])
         fitted = fit(fp32.training, fields, fp32.kind, fp32.scoring, fp32.settings, noise)
         graph = convert(fp32.build(fitted.scales))
-        backend = OnnxRuntimeNetwork(graph, fuse_int8=fuse_int8)
+        backend = faithful(graph, precision, family)
         scores = self._scores(CpuExecutor(backend, fp32.settings, fp32.scoring), fitted)
         error = golden.error(fp32.golden, fp32.settings, fp32.scoring, backend)
-        return _Candidate(graph, scores.calibration, self._compare(scores, limits), error)
+        return _Candidate(graph, scores.calibration, self._compare(scores, LIMITS[precision]), error)
 
     def _scores(self, executor: CpuExecutor, fitted: Fitted) -> _Scores:
         def scores(pictures: Pictures) -> dict[str, Floats]:
@@ -249,7 +251,7 @@ class Prover:
     def _made(
         self, key: str, family: Family, candidate: _Candidate, reason: str | None, report: GateReport = GateReport()
     ) -> Made:
-        precision: Literal["fp16", "int8"] = "fp16" if key == "fp16" else "int8"
+        precision: Reduced = "fp16" if key == "fp16" else "int8"
         found = {name: one if one.is_finite else None for name, one in candidate.comparisons.items()}
         report = replace(
             report,
