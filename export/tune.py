@@ -150,6 +150,8 @@ def tune(
     Raises:
         UsageError: too few labelled parts, another run, or a bundle whose score has no smoothing to choose.
     """
+    if run.config.cross_fit:
+        raise UsageError(f"{run.folder} is cross-fitted, which tune cannot score anew: see export --sigma, --top-k")
     manifest = bundle.manifest
     settings, model = manifest.preprocess, manifest.models["fp32"]
     if model.scoring.latent is not None:
