@@ -26,6 +26,7 @@ from edgeirf.export.precision.quantisers.own import Layout
 from edgeirf.export.precision.quantisers.quantiser import Quantiser
 from edgeirf.export.precision.sensitivity import sensitivities, without_gaps, worst_layers
 from edgeirf.export.precision.validation import Evidence, Pictures, batches_of, distinct
+from edgeirf.frame_contract import FrameContract
 from edgeirf.gate_report import Comparison, GateReport, Limits
 from edgeirf.manifest import Family, Model
 from edgeirf.runtime.executors import golden
@@ -63,6 +64,7 @@ class Fp32:
         fitted: the density, and fair scores of the held-out parts, product by product.
         golden: images and scores of the bundle's golden member.
         odd: product to the number of held-out parts that set no threshold.
+        frame: the frames that the run knows.
     """
 
     graph: bytes
@@ -76,6 +78,7 @@ class Fp32:
     fitted: Fitted
     golden: Mapping[str, NDArray[Any]]
     odd: Mapping[str, int] = field(default_factory=dict)
+    frame: FrameContract | None = None
 
 
 @dataclass(frozen=True)
