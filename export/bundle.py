@@ -214,6 +214,7 @@ def export(
         fair=fair,
         golden=golden_member,
         odd=odd,
+        frame=config.frame,
     )
     reduced = _reduce(reference, pictures, options, progress)
     shipped = [made for made in reduced if made.model.refused is None or options.keep_refused]
@@ -259,13 +260,13 @@ def _reduce(reference: Fp32, pictures: Pictures, options: Options, progress: Cal
     if not wanted:
         return []
     progress("scoring good parts and defects in fp32")
-    evidence = gather(pictures, reference.settings, options.validation_folder)
+    evidence = gather(pictures, reference.settings, options.validation_folder, reference.frame)
     prover = Prover(reference, evidence, options.false_reject_rate, progress)
     made = [prover.fp16()] if "fp16" in wanted else []
     if "int8" in wanted:
-        folder = options.calibration_folder
-        shown = pictures if folder is None else calibration_pictures(folder, list(pictures), reference.settings)
-        made += prover.int8(shown, options.calibration_method, options.quantiser)
+        folder, frame = options.calibration_folder, reference.frame
+        own = pictures if folder is None else calibration_pictures(folder, list(pictures), reference.settings, frame)
+        made += prover.int8(own, options.calibration_method, options.quantiser)
     return made
 
 

@@ -170,13 +170,16 @@ def default_line(bundle: Bundle) -> str:
 
 def threshold_lines(manifest: Manifest) -> list[str]:
     """What the thresholds promise, one line a product, and what is not possible with so few pictures."""
+    from edgeirf.calib.promise import rate_at_most
+
     lines = []
     asked = manifest.false_reject_rate
     for product, calibration in manifest.models["fp32"].calibration.items():
         rate, count = calibration.rate(asked), calibration.count
         line = (
             f"{product}: threshold {calibration.score_threshold(asked):.4g} from {count} held-out pictures, "
-            f"at most {100 * rate:.2g} % false rejects"
+            f"at most {100 * rate:.2g} % false rejects on average, "
+            f"{100 * rate_at_most(calibration, asked):.2g} % with 95 % confidence"
         )
         if calibration.odd:
             line += f" ({calibration.odd} held-out pictures do not look like the others and set no threshold)"

@@ -28,6 +28,7 @@ from edgeirf.export.precision.quantisers.own import Layout
 from edgeirf.export.precision.quantisers.quantiser import Quantiser
 from edgeirf.export.precision.sensitivity import sensitivities, without_gaps, worst_layers
 from edgeirf.export.precision.validation import Evidence, Pictures, batches_of, distinct
+from edgeirf.frame_contract import FrameContract
 from edgeirf.gate_report import Comparison, GateReport, Limits
 from edgeirf.manifest import Family, Model
 from edgeirf.runtime.executors import golden
@@ -67,6 +68,7 @@ class Fp32:
         fair: scores that set the thresholds: those of ``fitted``, and of the folds.
         golden: images and scores of the bundle's golden member.
         odd: product to the number of held-out parts that set no threshold.
+        frame: the frames that the run knows.
     """
 
     graph: bytes
@@ -81,6 +83,7 @@ class Fp32:
     fair: Fair
     golden: Mapping[str, NDArray[Any]]
     odd: Mapping[str, int] = field(default_factory=dict)
+    frame: FrameContract | None = None
 
 
 @dataclass(frozen=True)
