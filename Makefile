@@ -28,7 +28,7 @@ unit: $(VENV)/dev.stamp
 PEERS := build/line/node_modules
 
 test-line: $(VENV)/dev.stamp $(PEERS)
-	EDGEIRF_LINE_PEERS=$(CURDIR)/$(PEERS) $(BIN)/pytest tests/runtime/outputs/test_opcua.py tests/runtime/outputs/test_s7.py
+	EDGEIRF_LINE_PEERS=$(CURDIR)/$(PEERS) $(BIN)/pytest tests/runtime/outputs/test_opcua.py tests/runtime/outputs/test_vision_model.py tests/runtime/outputs/test_s7.py
 
 $(PEERS):
 	npm install --prefix build/line --silent --no-audit --no-fund node-opcua-client@2.186 node-opcua-nodesets@2 nodes7@0.3
