@@ -1,0 +1,325 @@
+"""The C library through ctypes: the shared vectors, every way to hand over a frame, and every way to fail."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from embed_vectors import VECTORS, expected
+
+import edgeirf
+from edgeirf.runtime.capi.sources import FOLDER
+from edgeirf.runtime.serve.protocol import FORMATS
+
+ARGUMENT, BUNDLE, RUNTIME, FRAME = 1, 2, 3, 4
+
+
+def picture(name: str = "one.ppm") -> np.ndarray:
+    """A picture of the vectors, BGR or gray."""
+    head, size, _, pixels = (VECTORS / name).read_bytes().split(b"\n", 3)
+    width, height = map(int, size.split())
+    array = np.frombuffer(pixels, np.uint8)
+    return array.reshape(height, width, 3)[..., ::-1] if head == b"P6" else array.reshape(height, width)
+
+
+@pytest.mark.parametrize("bundle", ["whole.irf", "roi.irf"])
+def test_verdicts_are_those_of_the_python_runtime(open_line: Callable[..., Any], host: ModuleType, bundle: str) -> None:
+    with open_line(VECTORS / bundle) as line:
+        for case in (case for case in expected() if case["bundle"] == bundle):
+            verdict, regions = line.inspect(*host.read_picture(VECTORS / case["picture"]))
+            assert bool(verdict.reject) == case["reject"]
+            assert verdict.p_value == case["p_value"]
+            assert (verdict.threshold, verdict.pixel_threshold) == (case["threshold"], case["pixel_threshold"])
+            assert verdict.score == pytest.approx(case["score"], rel=1e-5)
+            boxes = [[r.x, r.y, r.width, r.height, r.area] for r in regions]
+            assert boxes == [region[:5] for region in case["regions"]]
+            assert [r.peak for r in regions] == pytest.approx([region[5] for region in case["regions"]], rel=1e-5)
+            assert (verdict.n_regions, verdict.error) == (len(regions), 0)
+
+
+def test_the_committed_verdicts_are_those_of_this_runtime() -> None:
+    for case in expected():
+        with edgeirf.load(VECTORS / case["bundle"], device="cpu", threads=1) as detector:
+            verdict = detector(np.ascontiguousarray(picture(case["picture"]))).verdict
+        assert (verdict.reject, verdict.p_value) == (case["reject"], case["p_value"])
+        assert verdict.score == pytest.approx(case["score"], rel=1e-5)
+        assert [list(vars(r).values())[:5] for r in verdict.regions] == [region[:5] for region in case["regions"]]
+
+
+def test_every_layout_of_the_same_pixels_has_the_same_score(whole: Any, host: ModuleType) -> None:
+    bgr = np.ascontiguousarray(picture())
+    height, width = bgr.shape[:2]
+    want = whole.inspect(bgr.tobytes(), width, height, host.BGR8)[0].score
+    padded = np.zeros((height, width * 3 + 7), np.uint8)
+    padded[:, : width * 3] = bgr.reshape(height, -1)
+    assert whole.inspect(padded.ctypes.data, width, height, host.BGR8, padded.strides[0])[0].score == want
+    assert whole.inspect(bgr[..., ::-1].tobytes(), width, height, host.RGB8)[0].score == want
+    upside_down = np.ascontiguousarray(bgr[::-1])
+    top_row = upside_down.ctypes.data + (height - 1) * width * 3
+    assert whole.inspect(top_row, width, height, host.BGR8, -width * 3)[0].score == want
+    rgb_padded = np.ascontiguousarray(padded)
+    rgb_padded[:, : width * 3] = bgr[..., ::-1].reshape(height, -1)
+    assert whole.inspect(rgb_padded.ctypes.data, width, height, host.RGB8, padded.strides[0])[0].score == want
+
+
+def test_gray_is_colour_of_equal_values(whole: Any, host: ModuleType) -> None:
+    gray = picture("gray.pgm")
+    height, width = gray.shape
+    colour = np.repeat(gray[..., None], 3, axis=2)
+    scores = {
+        whole.inspect(a.tobytes(), width, height, f)[0].score for a, f in ((gray, host.GRAY8), (colour, host.BGR8))
+    }
+    assert len(scores) == 1
+
+
+def test_the_map_is_that_of_python(whole: Any) -> None:
+    bgr = np.ascontiguousarray(picture())
+    sides = ctypes.c_int32(), ctypes.c_int32()
+    assert whole.library.edgeirf_map_size(whole.handle, *map(ctypes.byref, sides)) == 0
+    found = np.full((sides[1].value, sides[0].value), -1, np.float32)
+    assert call(whole, bgr, map_=found) == (0, 1, "")
+    with edgeirf.load(VECTORS / "whole.irf", device="cpu", threads=1) as detector:
+        np.testing.assert_allclose(found, detector(bgr).network_map(), rtol=1e-5, atol=1e-6)
+
+
+def call(line: Any, frame: np.ndarray, **changes: Any) -> tuple[int, int, str]:
+    """Return code, ``reject`` and message of a call with something wrong about it."""
+    from embed_host import BGR8, Verdict
+
+    verdict = Verdict(struct_size=changes.get("struct_size", ctypes.sizeof(Verdict)))
+    map_ = changes.get("map_")
+    code = line.library.edgeirf_inspect(
+        changes.get("handle", line.handle),
+        changes.get("pixels", frame.ctypes.data),
+        changes.get("width", frame.shape[1]),
+        changes.get("height", frame.shape[0]),
+        changes.get("stride", 0),
+        changes.get("format", BGR8),
+        changes.get("verdict", ctypes.byref(verdict)),
+        None,
+        changes.get("max_regions", 0),
+        None if map_ is None else map_.ctypes.data,
+        0 if map_ is None else map_.size,
+    )
+    return code, verdict.reject, line.library.edgeirf_last_error().decode()
+
+
+SMALL_MAP = np.zeros(10, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "message"),
+    [
+        ({"pixels": None}, FRAME, "pixels is NULL"),
+        ({"width": 0}, FRAME, "a frame of 0x75 pixels"),
+        ({"height": -3}, FRAME, "sides are 1 to 65535"),
+        ({"width": 2**31 - 1}, FRAME, "sides are 1 to 65535"),
+        ({"stride": 10}, FRAME, "a stride of 10 bytes is too short"),
+        ({"stride": -299}, FRAME, "a stride of -299 bytes is too short"),
+        ({"format": 99}, FRAME, "there is no pixel format 99"),
+        ({"format": -1}, FRAME, "there is no pixel format -1"),
+        ({"format": FORMATS.index("bgr16")}, FRAME, "takes bgr8 frames, not bgr16"),
+        ({"format": FORMATS.index("bayer_rggb8")}, FRAME, "even sides, not 100x75"),
+        ({"format": FORMATS.index("nv12"), "height": 50}, FRAME, "takes bgr8 frames, not nv12"),
+        ({"format": FORMATS.index("nv12"), "height": 50, "stride": -100}, FRAME, "is not negative"),
+        ({"struct_size": 0}, ARGUMENT, "struct_size is not set"),
+        ({"struct_size": 47}, ARGUMENT, "struct_size is not set"),
+        ({"verdict": None}, ARGUMENT, "there is no verdict"),
+        ({"handle": None}, ARGUMENT, "no bundle is open"),
+        ({"map_": SMALL_MAP}, ARGUMENT, "there is room for 10"),
+        ({"width": 40, "height": 40}, 5, "smaller than the network's input"),
+    ],
+)
+def test_what_is_wrong_with_a_call_is_a_reject_and_one_line(
+    whole: Any, changes: dict[str, Any], code: int, message: str
+) -> None:
+    got, reject, said = call(whole, np.ascontiguousarray(picture()), **changes)
+    assert got == code
+    assert message in said
+    assert "\n" not in said
+    assert reject == (0 if "verdict" in changes else 1)  # without a verdict there is nothing to set
+
+
+def test_a_frame_that_does_not_cover_the_region_of_interest(open_line: Callable[..., Any], host: ModuleType) -> None:
+    frame = np.zeros((70, 87, 3), np.uint8)
+    with (
+        open_line(VECTORS / "roi.irf") as line,
+        pytest.raises(host.EdgeirfError, match="does not cover the region"),
+    ):
+        line.inspect(frame.tobytes(), 87, 70, host.BGR8)
+
+
+def test_a_frame_after_a_failure_is_inspected(whole: Any) -> None:
+    frame = np.ascontiguousarray(picture())
+    assert call(whole, frame, width=0)[0] == FRAME
+    assert call(whole, frame) == (0, 1, "")
+
+
+def test_two_threads_on_one_bundle(whole: Any, host: ModuleType) -> None:
+    names = ("good.ppm", "two.ppm")
+    want = {name: whole.inspect(*host.read_picture(VECTORS / name))[0].score for name in names}
+    wrong: list[str] = []
+
+    def inspect(name: str) -> None:
+        frame = host.read_picture(VECTORS / name)
+        wrong.extend(name for _ in range(100) if whole.inspect(*frame)[0].score != want[name])
+
+    threads = [threading.Thread(target=inspect, args=(name,)) for name in names * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_the_last_error_is_that_of_the_thread(whole: Any) -> None:
+    said: list[str] = []
+    call(whole, np.ascontiguousarray(picture()), width=0)
+    thread = threading.Thread(target=lambda: said.append(whole.library.edgeirf_last_error().decode()))
+    thread.start()
+    thread.join()
+    assert said == [""]
+    assert whole.library.edgeirf_last_error() != b""
+
+
+def test_what_the_bundle_says_of_itself(whole: Any) -> None:
+    assert whole.info("edgeirf.model").startswith("whole@")
+    assert whole.info("edgeirf.pixel_format") == "bgr8"
+    assert whole.info("nothing") is None
+    assert whole.library.edgeirf_abi() == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        ({"provider": b"CUDA"}, RUNTIME, "ONNX Runtime has no provider CUDA here"),
+        ({"provider": b"NoSuchExecutionProvider"}, RUNTIME, "ONNX Runtime has no provider NoSuch here"),
+        ({"product": b"nut"}, ARGUMENT, "knows no product nut"),
+        ({"onnxruntime": b"/somewhere/else.so"}, ARGUMENT, "this process uses ONNX Runtime from"),
+    ],
+)
+@pytest.mark.usefixtures("whole")
+def test_options_that_cannot_be_had(
+    open_line: Callable[..., Any], host: ModuleType, options: dict[str, Any], code: int, message: str
+) -> None:
+    with pytest.raises(host.EdgeirfError, match=message) as caught:
+        open_line(VECTORS / "whole.irf", **options)
+    assert caught.value.code == code
+
+
+def test_a_provider_by_its_long_name(open_line: Callable[..., Any], host: ModuleType) -> None:
+    with open_line(VECTORS / "whole.irf", provider=b"CPUExecutionProvider", threads=2) as line:
+        assert line.inspect(*host.read_picture(VECTORS / "one.ppm"))[0].reject
+
+
+def test_pipes_folders_and_files_that_are_not_there(
+    open_line: Callable[..., Any], host: ModuleType, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, message in (("pipe", "not a regular file"), ("", "not a regular file"), ("none", "No such file")):
+        with pytest.raises(host.EdgeirfError, match=message) as caught:
+            open_line(tmp_path / path)
+        assert caught.value.code == BUNDLE
+
+
+def test_a_bundle_without_the_graph(open_line: Callable[..., Any], host: ModuleType, tiny_path: Path) -> None:
+    with pytest.raises(host.EdgeirfError, match=r"has no line\.onnx: export it again"):
+        open_line(tiny_path)
+
+
+CHILD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import host
+try:
+    with host.Line(host.open_library(sys.argv[2]), sys.argv[3], onnxruntime=sys.argv[4].encode() or None) as line:
+        print(line.inspect(*host.read_picture(sys.argv[5]))[0].score)
+except host.EdgeirfError as error:
+    print(error.code, error)
+"""
+
+
+def in_a_process(library: Path, onnxruntime: str | Path) -> str:
+    """What a new process says that opens this ONNX Runtime: one is opened for the life of a process."""
+    folder = Path(__file__).parents[3] / "examples" / "embed" / "ctypes"
+    arguments = [folder, library, VECTORS / "whole.irf", onnxruntime, VECTORS / "one.ppm"]
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *map(str, arguments)], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def fake(tmp_path: Path, code: str) -> Path:
+    """A shared library that calls itself ONNX Runtime."""
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    (tmp_path / "fake.c").write_text(code)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", tmp_path / "fake.so", tmp_path / "fake.c"], check=True)
+    return tmp_path / "fake.so"
+
+
+OLD = """
+static const void *api(unsigned version) { (void)version; return 0; }
+static const char *name(void) { return "1.13.1"; }
+static const struct { const void *(*api)(unsigned); const char *(*name)(void); } base = {api, name};
+const void *OrtGetApiBase(void) { return &base; }
+"""
+
+
+def test_an_onnx_runtime_that_is_not_there(library_path: Path, tmp_path: Path) -> None:
+    said = in_a_process(library_path, tmp_path / "none.so")
+    assert said.startswith(f"{RUNTIME} cannot load ONNX Runtime")
+    assert "pip install onnxruntime" in said
+
+
+def test_an_onnx_runtime_that_is_too_old(library_path: Path, tmp_path: Path) -> None:
+    said = in_a_process(library_path, fake(tmp_path, OLD))
+    assert "is ONNX Runtime 1.13.1: 1.14 or later is necessary" in said
+
+
+def test_a_library_that_is_something_else(library_path: Path, tmp_path: Path) -> None:
+    assert "is not ONNX Runtime" in in_a_process(library_path, fake(tmp_path, "int x;"))
+
+
+def test_another_onnx_runtime_with_the_same_binary(library_path: Path) -> None:
+    """``EDGEIRF_TEST_ONNXRUNTIME`` names another version's library, as of a wheel of 1.20.1."""
+    other = os.environ.get("EDGEIRF_TEST_ONNXRUNTIME")
+    if not other:
+        pytest.skip("name the library of another ONNX Runtime in EDGEIRF_TEST_ONNXRUNTIME")
+    want = next(c for c in expected() if c["picture"] == "one.ppm")["score"]
+    assert float(in_a_process(library_path, other)) == pytest.approx(want, rel=1e-5)
+
+
+def test_the_path_in_the_environment(
+    library_path: Path, onnxruntime_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEIRF_ONNXRUNTIME", str(onnxruntime_path))
+    assert float(in_a_process(library_path, "")) > 100
+
+
+@pytest.mark.parametrize(("compiler", "standard"), [("gcc", "c99"), ("g++", "c++11")])
+def test_the_header_is_plain_c(tmp_path: Path, compiler: str, standard: str) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    source = tmp_path / ("t.c" if compiler == "gcc" else "t.cpp")
+    source.write_text(
+        '#include "edgeirf.h"\n'
+        "int main(void) { edgeirf_verdict v = EDGEIRF_VERDICT; edgeirf_options o = EDGEIRF_OPTIONS;\n"
+        "  return v.reject + o.threads + (int)sizeof(edgeirf_region) - 25; }\n"
+    )
+    flags = [f"-std={standard}", "-pedantic", "-Wall", "-Wextra", "-Wpadded", "-Werror"]
+    subprocess.run([compiler, *flags, f"-I{FOLDER}", "-c", "-o", tmp_path / "t.o", source], check=True)
+
+
+def test_the_layouts_of_the_binding_are_those_of_the_header(host: ModuleType) -> None:
+    assert [ctypes.sizeof(kind) for kind in (host.Verdict, host.Region, host.Options)] == [48, 24, 40]
