@@ -105,9 +105,9 @@ def loader(
 
 def test_mutants_with_a_good_seal(built_once: Callable[[str, Callable[[Path], None]], Path]) -> None:
     program = built_once("hostile_fuzz", sanitized(FUZZ))
-    read, refused = map(int, run([program, VECTORS / "whole.irf", "3000"]).split())
-    assert read > 100
-    assert refused > 100
+    read, refused = map(int, run([program, VECTORS / "whole.irf", "300"]).split())
+    assert read > 10
+    assert refused > 10
 
 
 def seal(body: bytes) -> bytes:
