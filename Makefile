@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types unit test-matrix mutants format clean
+.PHONY: demo test lint types unit test-line test-matrix mutants format ptx clean
 
 demo: $(VENV)/train.stamp
 	$(BIN)/edgeirf demo
@@ -20,8 +20,18 @@ types: $(VENV)/dev.stamp
 	ln -s $(CURDIR)/edgeirf/* $(CURDIR)/runtime $(CURDIR)/calib $(CURDIR)/trainers $(CURDIR)/export build/types/edgeirf/
 	MYPYPATH=build/types $(BIN)/mypy -p edgeirf
 
+# Two processes, a file at a time: the fixtures of a file are used by one of them.
 unit: $(VENV)/dev.stamp
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
+
+# Outputs of a line against peers that npm installs: node-opcua, nodes7, and the companion model of machine vision.
+PEERS := build/line/node_modules
+
+test-line: $(VENV)/dev.stamp $(PEERS)
+	EDGEIRF_LINE_PEERS=$(CURDIR)/$(PEERS) $(BIN)/pytest tests/runtime/outputs/test_opcua.py tests/runtime/outputs/test_s7.py
+
+$(PEERS):
+	npm install --prefix build/line --silent --no-audit --no-fund node-opcua-client@2.186 node-opcua-nodesets@2 nodes7@0.3
 
 # The lowest versions that pyproject.toml declares, and the newest: without torch, in virtual environments of their own.
 test-matrix:
@@ -38,6 +48,10 @@ $(VENV)/%.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[$*]'
 	touch $@
+
+# The kernels' PTX that the wheel ships; wants nvcc 13.0 on PATH.
+ptx: $(VENV)/dev.stamp
+	$(BIN)/python -m edgeirf.runtime.kernels.ptx
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeirf.errors import BundleError
+from edgeirf.errors import BundleError, UsageError
 from edgeirf.files import sha256, write_bytes
 from edgeirf.manifest import Manifest, Member, parse
 from edgeirf.onnx_check import check_graph
@@ -107,6 +107,19 @@ class Bundle:
             return self._members[name]
         except KeyError:
             raise BundleError(f"{self.path}: has no {name}") from None
+
+    def at_resolution(self, width: int, height: int) -> Bundle:
+        """This bundle for a camera that sees the same view in ``width`` x ``height`` pixels.
+
+        Raises:
+            UsageError: the view differs, or the bundle does not know its frame.
+        """
+        frame = self.manifest.frame
+        if frame is None:
+            raise UsageError(f"{self.path} does not say which frames it was trained on: export it again")
+        contract, settings = frame.at(self.manifest.preprocess, width, height)
+        manifest = replace(self.manifest, frame=contract, preprocess=settings)
+        return Bundle(self.path, manifest, self._members, self.digest)
 
     @property
     def label(self) -> str:

@@ -81,6 +81,8 @@ class EngineReport:
         counts: precision to the number of convolutions and matrix products that are computed in it.
         fell_back: those that are computed in another precision than the graph's.
         megabytes: size of the engine.
+        layers: number of its layers; 0 where a bundle of before does not say it.
+        traffic_megabytes: of the inputs and outputs of all layers.
     """
 
     flavour: str
@@ -89,6 +91,8 @@ class EngineReport:
     counts: dict[str, int]
     fell_back: tuple[Fallback, ...]
     megabytes: float
+    layers: int = 0
+    traffic_megabytes: float = 0.0
 
 
 @dataclass(frozen=True)

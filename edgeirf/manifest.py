@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from edgeirf.conformal import Calibration
 from edgeirf.errors import BundleError, UsageError
+from edgeirf.frame_contract import FrameContract
 from edgeirf.gate_report import GateReport, upgraded
 from edgeirf.settings import Preprocess, Scoring
 from edgeirf.typed_json import from_json
@@ -99,6 +100,7 @@ class Manifest:
         false_reject_rate: the rate asked for at export; ``run`` may choose another.
         models: key (``fp32``, ``int8-tensorrt``, ...) to graph; ``fp32`` is always there.
         members: every other file of the bundle.
+        frame: the frames it was trained on; None in a bundle of an edgeirf that did not keep them: every frame fits.
         schema: of the file that was read; :meth:`to_json` always writes the present one.
     """
 
@@ -110,6 +112,7 @@ class Manifest:
     false_reject_rate: float
     models: dict[str, Model]
     members: dict[str, Member] = field(default_factory=dict)
+    frame: FrameContract | None = None
     schema: int = SCHEMA
 
     def to_json(self) -> bytes:

@@ -14,6 +14,7 @@ PixelFormat = Literal[
 """How a camera's bytes are laid out; :mod:`edgeirf.runtime.imaging.pixel_format` describes the arrays. A Bayer name
 gives the colours of the first two pixels of the first two rows, as GenICam does."""
 
+MAX_SCALES = 64
 LARGEST_MAP = 8192
 """Pixels of a side of all tiles together: the map's side."""
 
@@ -73,15 +74,20 @@ class Scoring:
         latent: None for IRF. For InvAD ``(nll_mean, nll_std, spread_mean, spread_std)`` of calibration parts: the
             image score is the standardised negative log-likelihood of the latent plus the standardised max - min
             of the map (arXiv 2504.05662, section 3.3, with calibration statistics in place of the test set's).
+        scales: what each channel of the field says, see :mod:`edgeirf.calib.fitting.density`; empty where channels
+            have no meaning of their own.
     """
 
     density: Density = "nll"
     sigma: float = 4.0
     top_k: int = 1
     latent: tuple[float, float, float, float] | None = None
+    scales: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.density not in ("nll", "norm") or not 0 <= self.sigma <= 64 or not 1 <= self.top_k <= 1_000_000:
             raise ValueError("density is nll or norm, sigma 0 to 64, top_k at least 1")
         if self.latent is not None and (self.latent[1] <= 0 or self.latent[3] <= 0):
             raise ValueError("standard deviations of the latent's statistics must be positive")
+        if len(self.scales) > MAX_SCALES:
+            raise ValueError(f"{len(self.scales)} scales are too many")

@@ -74,6 +74,9 @@ class Verdict:
         latency_ms: milliseconds by stage, see :data:`STAGES`.
         model: name and short hash of the bundle, ``bottle@1a2b3c4d5e6f``.
         product: the product whose calibration decided.
+        scale: what says most where the part is most unusual: ``position`` (the smallest scale), ``2x2`` and more
+            (positions of the grid together), ``whole`` (the part's mean), ``texture`` (the part's texture); None where
+            the executor or the bundle does not know it.
     """
 
     reject: bool
@@ -90,6 +93,7 @@ class Verdict:
     latency_ms: Mapping[str, float] = field(default_factory=dict)
     model: str = ""
     product: str = ""
+    scale: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as plain JSON values: one line of ``--jsonl``."""
@@ -107,5 +111,6 @@ class Verdict:
             "latency_ms": {stage: round(ms, 3) for stage, ms in self.latency_ms.items()},
             "model": self.model,
             "product": self.product,
+            "scale": self.scale,
             **({"error": self.error} if self.error else {}),
         }

@@ -6,7 +6,7 @@ import datetime
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +17,10 @@ from torch import nn
 
 import edgeirf
 from edgeirf import bundle
+from edgeirf.calib.conditions.directions import measure_directions
+from edgeirf.calib.conditions.tolerances import Tolerances
 from edgeirf.calib.evaluation.odd_pictures import Examination
-from edgeirf.calib.fitting.density import Scale
+from edgeirf.calib.fitting.density import Scale, scale_name
 from edgeirf.calib.fitting.gaussian import Fit, Gaussian
 from edgeirf.calib.fitting.ranges import METHODS
 from edgeirf.calib.fitting.ranges import Method as RangeMethod
@@ -41,6 +43,8 @@ from edgeirf.runtime.executors.cpu import CpuExecutor
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.imaging.preprocess import normalise
+from edgeirf.runtime.monitor import directions
+from edgeirf.runtime.monitor.statistics import FrameStatistics
 from edgeirf.runtime.scoring import score_field
 from edgeirf.settings import Preprocess, Scoring
 from edgeirf.trainers.diffusion import TIMESTEPS
@@ -162,6 +166,7 @@ def export(
     varied = [picture for part in held_out.values() for picture in part.varied]
     fields = HeldOutFields(*([_run(image_to_field, p, settings) for p in group] for group in (everything, varied)))
     fitted = fit(training, fields, options.gaussian, scoring, settings)
+    scoring = replace(scoring, scales=tuple(map(scale_name, fitted.scales)))
 
     progress("folding and tracing")
 
@@ -217,10 +222,12 @@ def export(
             config.tolerate,
         ),
         false_reject_rate=options.false_reject_rate,
+        frame=config.frame,
         models={"fp32": model, **{made.key: made.model for made in shipped}},
     )
     members = {
         model.file: onnx_bytes,
+        directions.MEMBER: drift_member(pictures, golden_member["images"], settings, config.tolerate),
         bundle.GOLDEN: _npz(golden_member),
         bundle.REPORT: model_page(manifest, executor, pictures).encode(),
         **{made.model.file: made.graph for made in shipped},
@@ -276,6 +283,12 @@ def golden(executor: CpuExecutor, pictures: Sequence[Pixels]) -> dict[str, NDArr
         "images": np.stack(chosen),
         "scores": np.array([executor.score_pixels(picture).score for picture in chosen]),
     }
+
+
+def drift_member(pictures: Pictures, golden_images: NDArray[Any], settings: Preprocess, tolerate: str) -> bytes:
+    """What each tolerated change does to the frames of every product: the line's monitor names a drift by it."""
+    measure, tolerances = FrameStatistics(settings, golden_images), Tolerances.parse(tolerate)
+    return directions.to_json({name: measure_directions(own, measure, tolerances) for name, own in pictures.items()})
 
 
 def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:

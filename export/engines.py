@@ -49,9 +49,11 @@ class Engine:
         return self.built.fusion.outside(COMPUTED_IN[self.precision])
 
     def summary(self) -> str:
-        """One line: ``int8 for SM86: 61 of 62 in Int8; not: head (Float)``."""
-        targets = ", ".join(self.built.fusion.targets) or "Ampere and newer"
-        return f"{self.key} for {targets}: {self.built.fusion.summary(COMPUTED_IN[self.precision])}"
+        """One line: ``int8 for SM86: 84 layers, 42.8 MB between them; 61 of 62 in Int8; not: head (Float)``."""
+        fusion = self.built.fusion
+        targets = ", ".join(fusion.targets) or "Ampere and newer"
+        size = f"{fusion.layers} layers, {fusion.traffic / 1e6:.1f} MB between them"
+        return f"{self.key} for {targets}: {size}; {fusion.summary(COMPUTED_IN[self.precision])}"
 
     @property
     def report(self) -> EngineReport:
@@ -64,6 +66,8 @@ class Engine:
             counts=fusion.counts,
             fell_back=tuple(Fallback(p.node, p.operation, p.precision, p.layer) for p in self.fell_back),
             megabytes=round(len(self.built.plan) / 1e6, 2),
+            layers=fusion.layers,
+            traffic_megabytes=round(fusion.traffic / 1e6, 2),
         )
 
 
@@ -93,6 +97,17 @@ def build_engines(
     return engines
 
 
+def likely_faster(engines: list[Engine]) -> str:
+    """One line on INT8 against FP16 by layers and bytes; empty where one of them is missing. Only the device times."""
+    found = {engine.precision: engine.built.fusion for engine in engines}
+    if not {"fp16", "int8"} <= set(found):
+        return ""
+    int8, fp16 = found["int8"], found["fp16"]
+    better = int8.layers <= fp16.layers and int8.traffic < fp16.traffic
+    verdict = "is likely faster" if better else "is not likely faster"
+    return f"int8 {verdict} than fp16 on this target (layers, MB); the device times both at its first start"
+
+
 def build_for_this_gpu(bundle: Bundle, precision: str | None = None, progress: ProgressFor | None = None) -> list[str]:
     """Builds the engines that this machine's GPU will run into its cache, so that the first start is quick.
 
@@ -105,7 +120,9 @@ def build_for_this_gpu(bundle: Bundle, precision: str | None = None, progress: P
     models = candidates(bundle, "tensorrt", precision)
     device = CudaDevice()
     try:
-        provider = EngineProvider(tensorrt_library.load(), device, EngineCache())
+        library = tensorrt_library.load()
+        library.check_driver(device.cuda)
+        provider = EngineProvider(library, device, EngineCache())
         for key, model in models:
             engine = provider.engine(bundle, key, model, progress(key) if progress else None)
             with device.active():

@@ -33,6 +33,7 @@ from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.imaging.images import read_image
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.imaging.preprocess import normalise, prepare
+from edgeirf.runtime.monitor import directions
 from edgeirf.runtime.scoring import score_field
 from edgeirf.settings import Preprocess, Scoring
 from edgeirf.trainers.run import Run
@@ -221,6 +222,8 @@ def _write(
     np.savez(buffer, allow_pickle=False, **fresh)
     members = {model.file: bundle.member(model.file) for model in models.values()}
     members |= {bundles.GOLDEN: buffer.getvalue(), bundles.REPORT: model_page(changed, executor, pictures).encode()}
+    if directions.MEMBER in manifest.members:
+        members[directions.MEMBER] = bundle.member(directions.MEMBER)
     bundles.write(path, changed, members)
 
 

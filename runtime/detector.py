@@ -14,7 +14,7 @@ from edgeirf.conformal import check_rate
 from edgeirf.errors import BackendError, EdgeirfError, FrameError, UsageError
 from edgeirf.runtime.executors.base import ExecutorResult, Pending, check_room
 from edgeirf.runtime.executors.select import Request, Selection, open_executor
-from edgeirf.runtime.imaging.pixel_format import Pixels, frame_size
+from edgeirf.runtime.imaging.pixel_format import Pixels, check_frame, frame_size
 from edgeirf.runtime.imaging.preprocess import smallest_frame
 from edgeirf.runtime.inspection import Inspection
 from edgeirf.runtime.sources.frame import Frame
@@ -57,6 +57,7 @@ class Detector:
         calibration: scores of that product's held-out good parts.
         false_reject_rate: the rate that the threshold promises; above the one asked for when too few parts were held
             out.
+        contract: the frames that the model knows; None takes every frame.
         threshold, pixel_threshold: image scores and map values above these are rejected and marked.
     """
 
@@ -64,6 +65,7 @@ class Detector:
         limits = request.limits(selection.model)
         self.bundle = bundle
         self.device, self.executor = selection.device, selection.executor
+        self.contract = bundle.manifest.frame
         self.model_key = selection.key
         self.product = request.product
         self.calibration = selection.model.calibration[request.product]
@@ -147,6 +149,9 @@ class Detector:
         if pixels is None:
             raise FrameError(frame.error or "the frame has no image")
         check_room(len(self._queue) < self.depth)
+        check_frame(pixels, frame.pixel_format)
+        if self.contract is not None and (wrong := self.contract.mismatch(pixels, frame.pixel_format)):
+            raise FrameError(f"{wrong}: set the camera as for the training pictures, or train on its pictures")
         pending = self.executor.submit(pixels, frame.pixel_format)
         self._queue.append(_Taken(frame, frame_size(pixels, frame.pixel_format), pending))
 
@@ -221,6 +226,7 @@ class Detector:
             latency_ms=latency,
             model=self.bundle.label,
             product=self.product,
+            scale=result.scale,
         )
 
     def _rejected(self, frame: Frame, error: str) -> Inspection:
@@ -258,6 +264,7 @@ def load(
     progress: Progress | None = None,
     keep_warm: bool = False,
     threshold: float | None = None,
+    resolution: tuple[int, int] | None = None,
 ) -> Detector:
     """Opens a bundle for inspection.
 
@@ -278,18 +285,22 @@ def load(
         keep_warm: let a GPU repeat the last frame while it waits, so that its clocks are up when the next part comes;
             costs energy.
         threshold: reject image scores above this value, in place of the threshold that the held-out parts give.
+        resolution: ``(width, height)`` of a camera that sees the view of the training pictures in other pixels; the
+            region of interest is scaled.
 
     Returns:
         A detector that has run once, so that the first part is not the slow one.
 
     Raises:
         BundleError: the file is damaged, foreign or of a later schema.
-        UsageError: no such device, precision or product.
+        UsageError: no such device, precision or product; the resolution is another view.
         BackendError: the library that runs the network failed.
     """
     if threshold is not None and (false_reject_rate is not None or not math.isfinite(threshold)):
         raise UsageError(f"a threshold is a finite score, without a false-reject rate beside it, not {threshold:g}")
     bundle = Bundle.read(path)
+    if resolution is not None:
+        bundle = bundle.at_resolution(*resolution)
     request = Request(
         product=choose_product(bundle, product),
         false_reject_rate=bundle.manifest.false_reject_rate if false_reject_rate is None else false_reject_rate,

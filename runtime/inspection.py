@@ -161,6 +161,11 @@ class Inspection:
         """See :class:`edgeirf.Verdict`."""
         return self.verdict.product
 
+    @property
+    def scale(self) -> str | None:
+        """See :class:`edgeirf.Verdict`."""
+        return self.verdict.scale
+
     def to_json(self) -> dict[str, Any]:
         """See :meth:`edgeirf.Verdict.to_json`."""
         return self.verdict.to_json()

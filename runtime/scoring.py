@@ -21,11 +21,16 @@ are busy took 40 ms where the product takes 0.2 ms."""
 
 @dataclass(frozen=True)
 class Scored:
-    """Image score, map ``(H, W)`` float32 at network resolution, and the map's largest value."""
+    """Image score, map ``(H, W)`` float32 at network resolution, and the map's largest value.
+
+    Attributes:
+        scale: what says most where the part is most unusual; None where channels have no names.
+    """
 
     score: float
     peak: float
     map: Array
+    scale: str | None = None
 
 
 def score_field(field: Array, scoring: Scoring, size: tuple[int, int], tiles: tuple[int, int]) -> Scored:
@@ -40,7 +45,22 @@ def score_field(field: Array, scoring: Scoring, size: tuple[int, int], tiles: tu
     grid = stitch(density(field, scoring), tiles)
     smooth = smooth_upsample(grid, (size[0] * tiles[0], size[1] * tiles[1]), scoring.sigma)
     peak = float(smooth.max())
-    return Scored(_image_score(field, smooth, peak, scoring), peak, smooth)
+    return Scored(_image_score(field, smooth, peak, scoring), peak, smooth, deciding_scale(field, scoring.scales))
+
+
+def deciding_scale(field: Array, scales: tuple[str, ...]) -> str | None:
+    """Name of the largest channel at the position where the sum of squares of all channels is largest.
+
+    Args:
+        field: ``(T, C, h, w)``.
+        scales: names of the channels; another number than C gives None.
+    """
+    if len(scales) != field.shape[1]:
+        return None
+    squares = np.square(field)
+    sums = squares.sum(1)
+    tile, row, column = np.unravel_index(int(sums.argmax()), sums.shape)
+    return scales[int(squares[tile, :, row, column].argmax())]
 
 
 def density(field: Array, scoring: Scoring) -> Array:

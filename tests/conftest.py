@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeirf import bundle
 from edgeirf.conformal import Calibration
+from edgeirf.frame_contract import FrameContract
 from edgeirf.manifest import Manifest, Method, Model
 from edgeirf.runtime.executors.cpu import CpuExecutor
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
@@ -63,6 +64,7 @@ def make_tiny_bundle(
     products: tuple[str, ...] = ("part",),
     held_out: int = 99,
     false_reject_rate: float = 0.01,
+    frame: FrameContract | None = None,
 ) -> Path:
     """Writes a small valid bundle whose graph tells :func:`good_frame` from :func:`bad_frame`.
 
@@ -73,6 +75,7 @@ def make_tiny_bundle(
         products: names of the products; all have the same calibration.
         held_out: number of calibration parts.
         false_reject_rate: the bundle's default rate.
+        frame: the frames that the bundle knows.
     """
     settings = settings or Preprocess(size=(64, 64))
     scoring, graph = Scoring(sigma=2.0), tiny_graph()
@@ -86,7 +89,9 @@ def make_tiny_bundle(
     golden = io.BytesIO()
     np.savez(golden, images=images[:2], scores=np.array([s.score for s in scored[:2]]))
     method = Method("irf", (100,), "full", "average-pool", "nano")
-    manifest = Manifest(name, "2026-01-01T00:00:00Z", "0.1.0", settings, method, false_reject_rate, {"fp32": model})
+    manifest = Manifest(
+        name, "2026-01-01T00:00:00Z", "0.1.0", settings, method, false_reject_rate, {"fp32": model}, frame=frame
+    )
     bundle.write(path, manifest, {"model.fp32.onnx": graph, bundle.GOLDEN: golden.getvalue()})
     return path
 

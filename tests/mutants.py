@@ -32,7 +32,7 @@ MUTANTS = (
     Mutant("runtime/scoring.py", "scored_map > threshold", "scored_map >= threshold", "tests/runtime/test_scoring.py"),
     Mutant("runtime/scoring.py", "0.5 * squares", "squares", "tests/runtime/test_scoring.py"),
     Mutant("runtime/scoring.py", "np.arange(pixels) + 0.5", "np.arange(pixels)", "tests/runtime/test_scoring.py"),
-    Mutant("runtime/executors/chain.py", "scored.score > limits", "scored.score >= limits", "tests/runtime"),
+    Mutant("runtime/executors/cpu.py", "scored.score > limits", "scored.score >= limits", "tests/runtime"),
     Mutant("edgeirf/bundle.py", "if not _NAME.fullmatch(name)", "if not _NAME.match(name)", "tests/edgeirf"),
     Mutant("edgeirf/bundle.py", "sha256(members[name]) != member.sha256", "False", "tests/edgeirf/test_bundle.py"),
     Mutant("edgeirf/bundle.py", "    _check_graphs(manifest, members)\n        return", "    return", "tests/edgeirf"),
@@ -55,9 +55,12 @@ MUTANTS = (
         "runtime/executors/onnxruntime.py", "if os.getpid() == self._process:", "if True:", "tests/runtime/executors"
     ),
     Mutant("runtime/executors/cores.py", "math.floor(quota + 1e-6)", "math.ceil(quota)", "tests/runtime/executors"),
-    Mutant("export/methods/graphs.py", "float(make_alphas_cumprod()[t]) ** 0.5", "1.0", "tests/export/test_bundle.py"),
+    Mutant("export/methods/irf.py", "float(make_alphas_cumprod()[t]) ** 0.5", "1.0", "tests/export/test_bundle.py"),
     Mutant("trainers/train.py", "self._update_ema()", "pass", "tests/trainers/test_train.py"),
-    Mutant("runtime/imaging/images.py", "MAX_PIXELS = 2**28", "MAX_PIXELS = 2**40", "tests/runtime/imaging"),
+    Mutant("runtime/imaging/image_header.py", "!= checksum:", "== -1:", "tests/runtime/imaging"),
+    Mutant("edgeirf/frame_contract.py", "int(frame.max())) > white", "int(frame.max())) >= white", "tests/edgeirf"),
+    Mutant("edgeirf/frame_contract.py", "left, top = round(x * across)", "left, top = round(x)", "tests/edgeirf"),
+    Mutant("runtime/imaging/images.py", "header.height <= limit", "header.height <= 2**62", "tests/runtime/imaging"),
 )
 
 
@@ -69,7 +72,7 @@ def survives(mutant: Mutant) -> bool:
         path = copy / mutant.file
         text = path.read_text()
         if mutant.old not in text:
-            raise SystemExit(f"{mutant.file} has no {mutant.old!r} any more: mend tests/mutants.py")
+            raise SystemExit(f"{mutant.file} has no {mutant.old!r} any more: correct tests/mutants.py")
         path.write_text(text.replace(mutant.old, mutant.new, 1))
         (copy / "sitecustomize.py").write_text(  # the copy, not the clone that is installed in editable mode
             "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if 'ditable' not in repr(f)]\n"

@@ -18,6 +18,7 @@ SELFTEST = "gpu/on_driver/inside/test_selftest.py"
 SINKS = "runtime/sinks/test_sinks.py"
 FILES = "runtime/sources/test_files.py"
 LIVE = "runtime/sources/test_live.py"
+LINE = "runtime/line/test_line.py"  # threads of one line: alone they do nothing
 SYNTHETIC = "runtime/synthetic/test_synthetic.py"
 PAGE = "calib/reports/test_evaluation_page.py"  # parts of one page
 FUSION = "export/test_model_fusion.py"
@@ -26,6 +27,7 @@ GRAPHS = "edgeirf/onnx_check/test_check.py"  # whole graphs: a part alone refuse
 CANDIDATES = "export/precision/test_candidates.py"
 
 TESTED_ELSEWHERE = {
+    "edgeirf/cli/init.py": "edgeirf/cli/test_run_line.py",  # what it writes is run
     "edgeirf/cli/tune.py": "edgeirf/cli/test_train.py",  # wrong uses; the work is in export/test_tune.py
     "edgeirf/errors.py": "edgeirf/cli/test_run.py",  # classes without code: their exit codes
     "edgeirf/part.py": "test_doctests.py",  # plain data
@@ -33,6 +35,9 @@ TESTED_ELSEWHERE = {
     "edgeirf/onnx_check/graph.py": GRAPHS,
     "edgeirf/onnx_check/shapes.py": GRAPHS,
     "edgeirf/onnx_check/wire.py": GRAPHS,
+    "runtime/audit/anchor.py": "runtime/audit/test_verify.py",
+    "runtime/audit/model.py": "test_doctests.py",
+    "runtime/audit/row.py": "runtime/audit/test_store.py",
     "runtime/bench/flops.py": NUMBERS,
     "runtime/bench/frames.py": MEASURE,
     "runtime/bench/plot.py": MEASURE,
@@ -63,8 +68,24 @@ TESTED_ELSEWHERE = {
     "runtime/imaging/image_header.py": "runtime/imaging/test_images.py",  # damaged files, read as a user reads them
     "runtime/imaging/resize.py": "runtime/imaging/test_preprocess.py",
     "runtime/kernels/layout.py": "gpu/kernels/test_layout.py",  # against the compiler's own layout
+    "runtime/line/backoff.py": "test_doctests.py",
+    "runtime/line/capture_thread.py": LINE,
+    "runtime/line/checking.py": "edgeirf/cli/test_run_line.py",
+    "runtime/line/engine.py": LINE,
+    "runtime/line/heartbeat.py": "test_doctests.py",
+    "runtime/line/inspect_thread.py": LINE,
+    "runtime/line/intake.py": LINE,
+    "runtime/line/output_threads.py": LINE,
+    "runtime/line/plan.py": LINE,
+    "runtime/line/publisher.py": LINE,
+    "runtime/line/recording.py": LINE,
     "runtime/line/stats.py": "runtime/line/test_status.py",
     "runtime/outputs/output.py": "test_doctests.py",  # an interface
+    "runtime/outputs/opcua_server.py": "runtime/outputs/test_opcua.py",
+    "runtime/outputs/settings.py": "runtime/outputs/test_factory.py",
+    "runtime/triggers/settings.py": "runtime/line/test_config.py",  # read as a table of a file
+    "runtime/triggers/software.py": LINE,
+    "runtime/triggers/trigger.py": "test_doctests.py",  # an interface
     "runtime/render/drawing.py": "gpu/kernels/test_overlay.py",  # the kernels' reference
     "runtime/render/page.py": PAGE,
     "runtime/selftest/checks.py": SELFTEST,
@@ -74,11 +95,17 @@ TESTED_ELSEWHERE = {
     "runtime/sinks/rejects.py": SINKS,
     "runtime/sinks/sink.py": SINKS,
     "runtime/sinks/window.py": SINKS,
+    "runtime/sources/aravis.py": "runtime/sources/test_genicam.py",  # a library's functions: on a real peer
+    "runtime/sources/camera.py": "runtime/sources/test_capture.py",  # an interface
     "runtime/sources/conveyor.py": SYNTHETIC,
     "runtime/sources/frame.py": FILES,
+    "runtime/sources/in_order.py": FILES,
     "runtime/sources/jpeg.py": LIVE,
     "runtime/sources/opening.py": LIVE,
+    "runtime/sources/options.py": "runtime/sources/test_gstreamer.py",
     "runtime/sources/raw.py": LIVE,
+    "runtime/sources/session.py": "runtime/sources/test_reconnect.py",
+    "runtime/sources/v4l2.py": LIVE,
     "runtime/sources/video.py": FILES,
     "runtime/synthetic/dataset.py": SYNTHETIC,
     "runtime/synthetic/defects.py": SYNTHETIC,
@@ -94,6 +121,8 @@ TESTED_ELSEWHERE = {
     "calib/reports/model_page.py": "export/test_bundle.py",
     "calib/reports/odd_page.py": "calib/evaluation/test_odd_pictures.py",
     "calib/reports/pictures.py": PAGE,
+    "calib/fresh_parts.py": "calib/test_recalibrate.py",
+    "calib/recalibration_page.py": "calib/test_recalibrate.py",
     "calib/reports/tables.py": PAGE,
     "trainers/features.py": "trainers/test_timm.py",
     "trainers/noise_net.py": "trainers/test_diffusion.py",

@@ -13,6 +13,7 @@ import numpy as np
 
 from edgeirf.calib.evaluation.roles import Role, role_of
 from edgeirf.errors import FrameError, UsageError
+from edgeirf.frame_contract import FrameContract
 from edgeirf.runtime.imaging.folder import PictureFolder, find_pictures
 from edgeirf.runtime.imaging.images import read_hashed
 from edgeirf.settings import Color
@@ -51,6 +52,7 @@ class Survey:
         color: ``gray`` when no picture has any colour.
         bits: significant bits of the deepest pictures, 8 to 16.
         shapes: distinct ``(height, width)``.
+        depths: distinct bits of a stored value, 8 and 16.
     """
 
     samples: tuple[Sample, ...]
@@ -58,6 +60,13 @@ class Survey:
     color: Color
     bits: int
     shapes: tuple[tuple[int, int], ...]
+    depths: tuple[int, ...] = (8,)
+
+    @property
+    def frame(self) -> FrameContract:
+        """What a frame has to look like; pictures of several sizes leave the size open."""
+        height, width = self.shapes[0] if len(self.shapes) == 1 else (None, None)
+        return FrameContract(width, height, self.bits, 1 if self.color == "gray" else 3, self.depths)
 
 
 def find_products(folder: Path, unified: bool) -> dict[str, list[Path]]:
@@ -92,7 +101,7 @@ def survey(
     """
     product_of = {path: product for product, paths in products.items() for path in paths}
     seen: dict[tuple[str, str], Path] = {}
-    unreadable, shapes, gray, peak = [], set(), True, 0
+    unreadable, shapes, depths, gray, peak = [], set(), set(), True, 0
     for path in progress(list(product_of)):
         if not _is_plain(path):
             unreadable.append(f"{printable(path)}: its name is not plain text (UTF-8, one line): rename it")
@@ -105,13 +114,16 @@ def survey(
             continue
         seen.setdefault((product_of[path], read.sha256), path)
         shapes.add((int(image.shape[0]), int(image.shape[1])))
+        depths.add(8 * image.itemsize)
         gray = gray and _is_gray(image)
         peak = max(peak, int(image.max())) if image.dtype == np.uint16 else peak
     samples = [
         s for product in products for s in _split([(d, p) for (n, d), p in seen.items() if n == product], product)
     ]
     bits = next(b for b in (8, 10, 12, 14, 16) if peak < 2**b)
-    return Survey(tuple(samples), tuple(unreadable), "gray" if gray else "rgb", bits, tuple(sorted(shapes)))
+    return Survey(
+        tuple(samples), tuple(unreadable), "gray" if gray else "rgb", bits, tuple(sorted(shapes)), tuple(sorted(depths))
+    )
 
 
 def _split(files: list[tuple[str, Path]], product: str) -> list[Sample]:

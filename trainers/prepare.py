@@ -137,6 +137,7 @@ def prepare_run(
         batch=recipe.batch or max(SMALLEST_BATCH, round(BATCH / cost(settings.size))),
         learning_rate=recipe.learning_rate,
         ema=recipe.ema,
+        frame=found.frame,
     )
     return Run.create(output, config, _held_out(found, settings, recipe.tolerate)), found
 

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.files import replacing, write_bytes, write_text
+from edgeirf.frame_contract import FrameContract
 from edgeirf.settings import Preprocess
 from edgeirf.trainers.noise_net import NoiseNetConfig
 from edgeirf.typed_json import from_json
@@ -73,6 +74,7 @@ class RunConfig:
         tolerate: what the line may do to a picture, see :class:`edgeirf.calib.conditions.tolerances.Tolerances`.
         variants: changed copies of each picture that are trained on beside it.
         pictures: every picture of a good part.
+        frame: what they have in common; None in a run of an edgeirf that did not keep it.
     """
 
     name: str
@@ -91,6 +93,7 @@ class RunConfig:
     tolerate: str
     variants: int
     pictures: tuple[Picture, ...]
+    frame: FrameContract | None = None
 
     @property
     def training_pictures(self) -> tuple[Picture, ...]:

@@ -71,6 +71,12 @@ class Scale:
     power: float = 1.0
 
 
+def scale_name(scale: Scale) -> str:
+    """What a verdict calls a scale: ``position``, ``2x2``, ``whole``, ``texture``."""
+    names = {1: "position", WHOLE: "whole", TEXTURE: "texture"}
+    return names.get(scale.window, f"{scale.window}x{scale.window}")
+
+
 def windows_for(grid: tuple[int, int], windows: Sequence[int] = WINDOWS) -> tuple[int, ...]:
     """Those of the window sizes that are smaller than a grid of ``(h, w)`` positions, and the whole grid."""
     return tuple(window for window in windows if window == WHOLE or window < min(grid))

@@ -40,7 +40,7 @@ def odd_page(examinations: Mapping[str, Examination], pictures: Mapping[Path, Pi
     for product, examination in examinations.items():
         if len(examinations) > 1:
             body.append(f"<h2>{escape(product)}</h2>")
-        panels = "".join(_panel(one, (pictures or {}).get(one.path)) for one in examination.odd[:SHOWN])
+        panels = "".join(panel(one, (pictures or {}).get(one.path)) for one in examination.odd[:SHOWN])
         body.append(f'{_keys(examination)}<div class="panels">{panels}</div>')
     if odd:
         names = "".join(examination.exclude_text() for examination in examinations.values())
@@ -61,7 +61,8 @@ def _keys(examination: Examination) -> str:
     return f'<div class="keys">{"".join(keys)}</div>'
 
 
-def _panel(odd: OddPicture, picture: Pixels | None) -> str:
+def panel(odd: OddPicture, picture: Pixels | None) -> str:
+    """One odd picture, which is read where ``picture`` is None."""
     try:
         frame = read_image(odd.path) if picture is None else picture
         image = f'<img src="{data_uri(to_bgr8(frame))}" alt="">'

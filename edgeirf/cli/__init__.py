@@ -9,7 +9,24 @@ import sys
 import typer
 
 from edgeirf import __version__
-from edgeirf.cli import bench, capi, demo, doctor, evaluate, export, info, predict, run, selftest, serve, train, tune
+from edgeirf.cli import (
+    bench,
+    capi,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    history,
+    info,
+    init,
+    predict,
+    recalibrate,
+    run,
+    selftest,
+    serve,
+    train,
+    tune,
+)
 from edgeirf.cli.console import echo
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.needs import need_runtime
@@ -21,7 +38,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, export, tune, run, predict, evaluate, info, bench, doctor, selftest, demo, capi, serve):
+COMMANDS = (
+    train,
+    export,
+    tune,
+    recalibrate,
+    init,
+    run,
+    predict,
+    evaluate,
+    history,
+    info,
+    bench,
+    doctor,
+    selftest,
+    demo,
+    capi,
+    serve,
+)
+for command in COMMANDS:
     app.command(command.NAME)(command.main)
 
 

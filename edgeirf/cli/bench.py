@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ def main(
     interval_ms: float = typer.Option(200.0, min=1.0, help="Trigger period in ms."),
     deadline_ms: float = typer.Option(100.0, min=0.001, help="Deadline in ms; a later verdict counts as late."),
     threads: int = typer.Option(None, min=1, max=256, help="CPU threads; default: all cores, at most 8."),
+    jitter: float = typer.Option(
+        None, min=0.01, max=600, metavar="SECONDS", help="Measure only how late a waiting process wakes, in s."
+    ),
     json_file: Path = typer.Option(None, "--json", metavar="FILE", help="Write all figures as JSON."),
     plot: Path = typer.Option(None, metavar="FILE.svg", help="Write a picture of the latencies."),
     roofline: str = typer.Option(None, metavar="GPU", help="Compute the bound of a GPU, or of all; measure nothing."),
@@ -44,6 +48,8 @@ def main(
     bundle = Bundle.read(path)
     if roofline is not None:
         return show_roofline(bundle, roofline, json_file)
+    if jitter is not None:
+        return show_jitter(jitter, json_file)
     from edgeirf.runtime.bench import Workload, find_targets, measure, report
     from edgeirf.runtime.bench import plot as drawing
     from edgeirf.runtime.bench.frames import camera_frames, golden_frames
@@ -76,6 +82,22 @@ def main(
     if failed:
         raise BackendError(f"{len(failed)} of {len(measured)} did not run")
     return None
+
+
+def show_jitter(seconds: float, json_file: Path | None) -> None:
+    """Prints the lateness of wake-ups as the process is, and in real time, as far as the rights go."""
+    from edgeirf.runtime.bench.jitter import measure_jitter
+    from edgeirf.runtime.line.realtime import RealtimeSettings, enter_realtime
+
+    plain = measure_jitter(seconds)
+    typer.echo(plain.line("as it is"))
+    for line in enter_realtime(RealtimeSettings()):
+        typer.echo(line)
+    realtime = measure_jitter(seconds)
+    typer.echo(realtime.line("in real time"))
+    if json_file is not None:
+        result = {"jitter": {"plain": dataclasses.asdict(plain), "realtime": dataclasses.asdict(realtime)}}
+        write_text(json_file, json.dumps(result, indent=1) + "\n")
 
 
 def show_roofline(bundle: Bundle, name: str, json_file: Path | None) -> None:

@@ -54,7 +54,7 @@ def main(
     echo(f"report:   {report}   (open it in a browser)")
     echo(f"rejects:  {output / 'rejects'}   (frames and heat maps)")
     echo(f"verdicts: {output / 'verdicts.jsonl'}")
-    echo(f"try:      edgeirf run --model {bundle} --camera 'test://?seed=9&defects=0.3&count=100'")
+    echo(f"try:      edgeirf run --model {bundle} --camera 'test://?seed=9&defects=0.3&count=100&size={size}'")
 
 
 def _render(folder: Path, seed: int, size: int) -> None:

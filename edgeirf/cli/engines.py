@@ -31,7 +31,14 @@ def build_and_tell(path: Path, engine: str, target: str | None) -> None:
         BackendError: TensorRT does not take a graph. A missing library or GPU is only reported: the device builds its
             own engines.
     """
-    from edgeirf.export.engines import build_engines, build_for_this_gpu, outlook, parse_targets, with_engines
+    from edgeirf.export.engines import (
+        build_engines,
+        build_for_this_gpu,
+        likely_faster,
+        outlook,
+        parse_targets,
+        with_engines,
+    )
     from edgeirf.runtime.tensorrt import library
 
     opened = Bundle.read(path)
@@ -52,5 +59,7 @@ def build_and_tell(path: Path, engine: str, target: str | None) -> None:
         engines = build_engines(opened, loaded, targets, progress=lambda key: progress)
     for built in engines:
         echo(built.summary())
+    if verdict := likely_faster(engines):
+        echo(verdict)
     manifest = with_engines(opened.manifest, engines)
     bundle.write(path, manifest, {name: opened.member(name) for name in manifest.members})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgeirf.cli.console import echo, engine_progress, say
-from edgeirf.cli.run import newest_bundle
+from edgeirf.cli.run import newest_bundle, parse_resolution
 from edgeirf.errors import EdgeirfError, FrameError, UsageError
 from edgeirf.files import check_writable, write_bytes, write_text
 from edgeirf.text import printable
@@ -32,6 +32,9 @@ def main(
     false_reject_rate: float = typer.Option(None, help="Another rate than the one chosen at export."),
     product: str = typer.Option(None, help="Product of a unified bundle."),
     precision: str = typer.Option(None, help="fp32, fp16, int8; default: the fastest that passed its gate."),
+    other_resolution: str = typer.Option(
+        None, metavar="WIDTHxHEIGHT", help="The camera sees the view of the training pictures in other pixels."
+    ),
     device: str = typer.Option("auto", help="auto, cpu, openvino, cuda, tensorrt."),
     fail_on_reject: bool = typer.Option(False, "--fail-on-reject", help="Exit with 1 when a part was rejected."),
 ) -> None:
@@ -54,10 +57,11 @@ def main(
                 false_reject_rate=false_reject_rate,
                 progress=progress,
                 threshold=threshold,
+                resolution=parse_resolution(other_resolution),
             )
         stack.enter_context(detector)
         echo(f"{detector.bundle.label}, rejects above {detector.threshold:.4g}")
-        echo(f"{'verdict':7}  {'score':>10}  {'p-value':>7}  {'regions':>7}  picture")
+        echo(f"{'verdict':7}  {'score':>10}  {'p-value':>7}  {'regions':>7}  {'scale':8}  picture")
         for index, path in enumerate(paths):
             verdicts.append(inspect(detector, path, index, output))
             echo(row(verdicts[-1], path))
@@ -112,8 +116,9 @@ def row(verdict: Verdict, path: Path) -> str:
     """One line of the table."""
     said = "REJECT" if verdict.reject else "pass"
     if verdict.score is None or verdict.p_value is None:
-        return f"{said:7}  {'-':>10}  {'-':>7}  {'-':>7}  {path}: {verdict.error}"
-    return f"{said:7}  {verdict.score:10.4g}  {verdict.p_value:7.4f}  {len(verdict.regions):7}  {path}"
+        return f"{said:7}  {'-':>10}  {'-':>7}  {'-':>7}  {'-':8}  {path}: {verdict.error}"
+    where = f"{len(verdict.regions):7}  {verdict.scale or '-':8}"
+    return f"{said:7}  {verdict.score:10.4g}  {verdict.p_value:7.4f}  {where}  {path}"
 
 
 def _check_outputs(output: Path | None, json_file: Path | None) -> None:

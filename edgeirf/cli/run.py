@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 NAME = "run"
 
 _CAMERA = (
-    "Device number, v4l2:///dev/video0?width=1920&height=1080, video file, image, folder, glob, rtsp://..., "
-    "http://..., gst:PIPELINE, or test://?seed=1&defects=0.2 for rendered parts."
+    "0, v4l2:///dev/video0, csi://0, genicam://ADDRESS, rtsp://..., http://..., gst:PIPELINE, "
+    "a video, picture, folder or glob, or test://?seed=1 for rendered parts; docs/cameras.md has all settings."
 )
 
 
@@ -31,6 +31,9 @@ _FORMAT = "Pixel format when it is not BGR or gray: bayer_rggb8 (or grbg8, gbrg8
 
 
 def main(
+    context: typer.Context,
+    config: Path = typer.Argument(None, metavar="[LINE.toml]", help="A line: see `edgeirf init`. It replaces options."),
+    check: bool = typer.Option(False, "--check", help="Open everything that LINE.toml names, and say what works."),
     camera: str = typer.Option("0", "--camera", "-c", metavar="SOURCE", help=_CAMERA),
     model: Path = typer.Option(None, "--model", "-m", metavar="FILE.irf", help="Bundle; default: the newest one here."),
     pixel_format: str = typer.Option(None, metavar="FORMAT", help=_FORMAT),
@@ -38,6 +41,9 @@ def main(
     threshold: float = typer.Option(None, help="Reject scores above this, in place of the bundle's threshold."),
     product: str = typer.Option(None, help="Product of a unified bundle."),
     precision: str = typer.Option(None, help="fp32, fp16, int8; default: the fastest that passed its gate."),
+    other_resolution: str = typer.Option(
+        None, metavar="WIDTHxHEIGHT", help="The camera sees the view of the training pictures in other pixels."
+    ),
     device: str = typer.Option("auto", help="auto, cpu, openvino, cuda, tensorrt."),
     threads: int = typer.Option(None, min=1, max=256, help="CPU threads; default: all cores, at most 8."),
     keep_warm: bool = typer.Option(False, "--keep-warm", help="Keep the GPU's clocks up between parts; costs energy."),
@@ -50,11 +56,16 @@ def main(
         10.0, min=0.1, help="Seconds without a frame after which the camera or stream counts as lost."
     ),
     fail_on_reject: bool = typer.Option(False, "--fail-on-reject", help="Exit with 1 when a part was rejected."),
+    realtime: bool = typer.Option(False, "--realtime", help="Lock memory and raise the priority, where permitted."),
 ) -> None:
-    """Inspect the parts that a camera sees.
+    """Inspect the parts that a camera sees, or run the line that a file describes.
 
-    Ctrl-C ends the run cleanly. Exit code 1: a frame could not be inspected, or the source failed.
+    Ctrl-C ends the run cleanly. Exit code 1: a frame could not be inspected, the source failed, or verdicts were lost.
     """
+    if config is not None or check:
+        start_line(context, config, check)
+        return
+    from edgeirf.cli.run_line import enter_realtime
     from edgeirf.runtime.detector import load
     from edgeirf.runtime.imaging.pixel_format import check_name
     from edgeirf.runtime.line.pipeline import run_pipeline
@@ -68,7 +79,7 @@ def main(
     if show:
         check_display()
     choices: Any = {"precision": precision, "product": product, "false_reject_rate": false_reject_rate}
-    choices["threshold"] = threshold
+    choices |= {"threshold": threshold, "resolution": parse_resolution(other_resolution)}
     with engine_progress() as progress:
         detector = load(path, device, threads=threads, progress=progress, keep_warm=keep_warm, **choices)
     with detector, ExitStack() as stack:
@@ -80,11 +91,50 @@ def main(
         if source.size is not None:
             detector.warm_up(source.size, raw or "bgr8")
         stats = Stats()
+        if realtime:
+            enter_realtime()
         sinks = make_sinks(source, detector, stats, out, jsonl, save_rejects, show, save_all)
         with stop_on_signal(source.stop):
             problem = run_pipeline(source, detector, sinks, stats, max_frames)
         show_line(stats.line(source.dropped, stats.mean_rate), out)
     finish(stats, problem, fail_on_reject)
+
+
+def parse_resolution(text: str | None) -> tuple[int, int] | None:
+    """``1280x1024`` as ``(width, height)``; None stays None.
+
+    Raises:
+        UsageError: it is not two whole numbers.
+    """
+    from edgeirf.cli.bench import parse_size
+
+    if text is None:
+        return None
+    height, width = parse_size(text)
+    return width, height
+
+
+def start_line(context: typer.Context, config: Path | None, check: bool) -> None:
+    """Runs or checks the line of a file.
+
+    Raises:
+        UsageError: no file is named, or options stand beside it that the file says.
+    """
+    from edgeirf.cli.run_line import check_line, run_line
+
+    if config is None:
+        raise UsageError("--check needs a line: edgeirf run line.toml --check; `edgeirf init` writes one")
+    given = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    beside = sorted({*given} - {"config", "check", "max_frames", "fail_on_reject", "realtime"})
+    if beside:
+        raise UsageError(
+            f"{config} describes the line: leave --{beside[0].replace('_', '-')} away, or leave the file away"
+        )
+    if check:
+        check_line(config)
+    else:
+        asked = context.params
+        run_line(config, asked["max_frames"], asked["fail_on_reject"], asked["realtime"])
 
 
 def newest_bundle(folder: Path) -> Path:

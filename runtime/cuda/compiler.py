@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from edgeirf.errors import BackendError
 from edgeirf.runtime.kernels import folder, headers, source
+from edgeirf.runtime.kernels.ptx import shipped
 
 OPTIONS = ("--std=c++17",)
 
@@ -97,6 +98,22 @@ class Nvrtc:
         if int(status):
             raise BackendError(f"NVRTC failed in {name} (error {int(status)}): install nvidia-cuda-nvrtc again")
         return values[0] if values else None
+
+
+class Shipped:
+    """No compiler: the PTX of the wheel, which the driver translates for its GPU when it loads it."""
+
+    version = "ptx"
+    cuda = 12
+
+    def compile(self, file: str, arch: str) -> bytes:
+        """See :class:`Compiler`."""
+        return shipped(file)
+
+
+def fitting_compilers(driver_cuda: int | None = None) -> list[Compiler]:
+    """Every compiler that a driver of this major CUDA version takes code of, and the shipped PTX as the last."""
+    return [*(one for one in _compilers() if driver_cuda is None or one.cuda <= driver_cuda), Shipped()]
 
 
 def find_compiler(driver_cuda: int | None = None) -> Compiler:

@@ -21,6 +21,7 @@ class CudaContext:
         name: of the GPU.
         capability: compute capability, ``(8, 7)`` for Orin.
         cuda: major CUDA version of the driver.
+        multiprocessors: of the GPU.
         integrated: the GPU shares the host's memory (Jetson), so that nothing needs to be copied to it.
 
     Args:
@@ -37,6 +38,7 @@ class CudaContext:
             self.name: str = device.name()
             self.capability: tuple[int, int] = device.compute_capability()
             self.integrated = bool(device.get_attribute(self.driver.device_attribute.INTEGRATED))
+            self.multiprocessors = int(device.get_attribute(self.driver.device_attribute.MULTIPROCESSOR_COUNT))
             self.cuda = int(self.driver.get_driver_version()) // 1000
             self._context = device.retain_primary_context()
         self._closed = False

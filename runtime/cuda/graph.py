@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,9 @@ class CudaGraph:
     Nothing is executed while it is recorded; what is recorded must neither allocate nor wait. TensorRT must have run
     once, outside of a capture, before it is recorded.
 
+    Attributes:
+        nodes: copies, kernels and events in it; the engine's layers among them.
+
     Raises:
         CudaError: the driver refused, or ``record`` did something that cannot be captured.
     """
@@ -25,6 +29,7 @@ class CudaGraph:
         handle = int(stream.handle)
         with _no_collection():
             graph = _capture(handle, record)
+        self.nodes = _nodes(graph)
         try:
             self._exec = libcuda.new_handle("cuGraphInstantiateWithFlags", graph, 0)
         finally:
@@ -40,6 +45,13 @@ class CudaGraph:
     def free(self) -> None:
         """Destroys it."""
         libcuda.call("cuGraphExecDestroy", self._exec)
+
+
+def _nodes(graph: int) -> int:
+    count = ctypes.c_size_t()
+    with suppress(CudaError):  # a figure for people
+        libcuda.call("cuGraphGetNodes", graph, None, ctypes.byref(count))
+    return count.value
 
 
 @contextmanager

@@ -22,6 +22,7 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "cuGraphLaunch": (_HANDLE, _HANDLE),
     "cuGraphUpload": (_HANDLE, _HANDLE),
     "cuGraphExecDestroy": (_HANDLE,),
+    "cuGraphGetNodes": (_HANDLE, _POINTER, ctypes.POINTER(ctypes.c_size_t)),
     "cuGraphDestroy": (_HANDLE,),
     "cuCtxGetCurrent": (_POINTER,),
     "cuCtxPopCurrent_v2": (_POINTER,),
@@ -38,6 +39,16 @@ def library() -> ctypes.CDLL:
         function = getattr(loaded, name)
         function.argtypes, function.restype = arguments, ctypes.c_int
     return loaded
+
+
+def driver_cuda() -> int | None:
+    """Major CUDA version of the driver, asked without a context and without pycuda; None where there is no driver."""
+    version = ctypes.c_int()
+    try:
+        status = ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+    except (OSError, AttributeError):
+        return None
+    return None if status else version.value // 1000
 
 
 def call(name: str, *arguments: Any) -> None:

@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from pathlib import Path
 from typing import Any
 
-from edgeirf.errors import EdgeirfError
+from edgeirf.errors import BackendError, EdgeirfError
 from edgeirf.files import sha256
 from edgeirf.runtime.cache import sealed
 from edgeirf.runtime.cache.folder import cache_folder
-from edgeirf.runtime.cuda.compiler import OPTIONS, Compiler, find_compiler
+from edgeirf.runtime.cuda.compiler import OPTIONS, Compiler, fitting_compilers
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.kernels import Launch, headers, source
 
+log = logging.getLogger("edgeirf")
+
 
 class Kernels:
-    """The project's kernels on one GPU. The context must be current for every method."""
+    """The project's kernels on one GPU. The context must be current for every method.
+
+    Attributes:
+        compilers: source file to the version of what compiled it.
+    """
 
     def __init__(self) -> None:
+        self.compilers: dict[str, str] = {}
         self._modules: dict[str, Any] = {}
         self._functions: dict[str, Any] = {}
 
     def load(self, context: CudaContext, files: tuple[str, ...]) -> None:
         """Loads the kernels of these sources, compiled or from the cache; the ones that are loaded stay.
 
+        A compiler may be older than the GPU, or of another toolkit than the driver: each one is tried, and then the
+        PTX of the wheel.
+
         Raises:
-            BackendError: there is no compiler, or it failed.
+            BackendError: no compiler gives code that the driver loads.
         """
         missing = [file for file in files if file not in self._modules]
-        if not missing:
-            return
-        compiler = find_compiler(context.cuda)
+        compilers = fitting_compilers(context.cuda) if missing else []
         for file in missing:
-            self._modules[file] = context.driver.module_from_buffer(machine_code(file, context.arch, compiler))
+            self._modules[file], self.compilers[file] = _load(context, file, compilers)
 
     def launch(self, plan: Launch, stream: Any) -> None:
         """Queues one launch; every address of ``plan.args`` must be filled in."""
@@ -45,6 +54,21 @@ class Kernels:
         """Unloads them."""
         self._functions.clear()
         self._modules.clear()
+
+
+def _load(context: CudaContext, file: str, compilers: list[Compiler]) -> tuple[Any, str]:
+    """The module, and the version of the compiler whose code the driver took."""
+    reasons = []
+    for compiler in compilers:
+        try:
+            code = machine_code(file, context.arch, compiler)
+            return context.driver.module_from_buffer(code), compiler.version
+        except (BackendError, context.driver.Error) as error:
+            if isinstance(error, context.driver.MemoryError):
+                raise
+            reasons.append(f"{compiler.version}: {' '.join(str(error).split())}")
+            log.info("%s for %s: %s", file, context.arch, reasons[-1])
+    raise BackendError(f"the kernels do not run on {context.name} ({context.arch}): {'; '.join(reasons)}")
 
 
 def machine_code(file: str, arch: str, compiler: Compiler) -> bytes:

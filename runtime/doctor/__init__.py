@@ -65,6 +65,7 @@ def examine(system: System | None = None) -> Examination:
         "GPU": tuple(gpu.check(system, on_jetson)),
         "Machine": tuple(machine.check(system)),
         "Cameras": tuple(cameras.check(system)),
+        "Camera kinds": tuple(cameras.check_kinds(system)),
     }
     machine_here = _Probed(system, on_jetson or gpu.is_present(system))
     return Examination(groups, explain(machine=machine_here))

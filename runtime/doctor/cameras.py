@@ -1,4 +1,4 @@
-"""Cameras that Linux shows as /dev/video*."""
+"""Cameras that Linux shows as /dev/video*, and the kinds of cameras that this machine can open."""
 
 from __future__ import annotations
 
@@ -24,3 +24,21 @@ def check(system: System) -> Iterator[Finding]:
             yield Finding(f"Camera {number}", "warn", detail, "sudo usermod -aG video $USER")
     if not found:
         yield Finding("Camera", "note", "none on USB or CSI; streams, videos and folders need none")
+
+
+def check_kinds(system: System) -> Iterator[Finding]:
+    """One finding for each way to open a camera; docs/cameras.md has their settings."""
+    opencv = system.probe("opencv")
+    if "error" not in opencv:
+        yield Finding("v4l2, rtsp, http", "ok", "by OpenCV, as are videos, pictures and folders")
+        if opencv.get("gstreamer"):
+            yield Finding("csi, gst", "ok", "by OpenCV with GStreamer")
+        else:
+            yield Finding("csi, gst", "note", "need an OpenCV that is built with GStreamer, as JetPack's is")
+    if any(next(system.glob(f"{place}/libaravis-0.8.so*"), None) for place in _LIBRARIES):
+        yield Finding("genicam", "ok", "GigE Vision and USB3 Vision by Aravis")
+    else:
+        yield Finding("genicam", "note", "needs Aravis", "sudo apt install libaravis-0.8-0")
+
+
+_LIBRARIES = ("/usr/lib", "/usr/lib/*", "/usr/local/lib", "/usr/local/lib/*")

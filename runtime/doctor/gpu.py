@@ -99,17 +99,29 @@ def _tensorrt(system: System, jetson: bool, present: bool) -> Finding:
         return Finding(name, "ok", found["label"])
     error = found["error"]
     if not present:
-        return Finding(name, "note", "not installed, and of no use without an NVIDIA GPU")
+        absent = "not installed, and" if "not installed" in error else "it is"
+        return Finding(name, "note", f"{absent} of no use without an NVIDIA GPU")
     if jetson and "not installed" in error:
         if any(system.glob("/usr/lib/python3*/dist-packages/tensorrt")) and system.in_virtual_environment:
             detail = "JetPack's is there, but this virtual environment does not see it"
             return Finding(name, "warn", detail, "python3 -m venv --system-site-packages .venv")
         return Finding(name, "warn", "not installed", "sudo apt install nvidia-jetpack")
+    if "built for CUDA" in error:
+        reason, _, fix = error.partition(": ")
+        return Finding(name, "warn", reason, fix)
     if "too old" in error:
-        return Finding(name, "warn", error, "sudo apt full-upgrade" if jetson else "pip install --upgrade tensorrt")
+        return Finding(
+            name, "warn", error, "sudo apt full-upgrade" if jetson else "pip install --upgrade tensorrt-cu12"
+        )
     if "not installed" in error:
-        return Finding(name, "warn", "not installed", "pip install '.[tensorrt]'")
-    return Finding(name, "warn", error, "pip install --force-reinstall tensorrt")
+        return Finding(name, "warn", "not installed", f"pip install 'edgeirf[tensorrt-cu{_cuda(system)}]'")
+    return Finding(name, "warn", error, f"pip install --force-reinstall tensorrt-cu{_cuda(system)}")
+
+
+def _cuda(system: System) -> str:
+    """Major CUDA version of the wheels that fit the driver: those of CUDA 12 run on every driver since."""
+    found = re.match(r"\d+", str(system.probe("gpu").get("cuda", "")))
+    return "13" if found and int(found[0]) >= 13 else "12"
 
 
 def _pycuda(system: System, opened: dict[str, Any], jetson: bool, present: bool) -> Finding:
@@ -128,4 +140,4 @@ def _compiler(system: System, present: bool) -> Finding:
         return Finding("CUDA compiler", "ok", found["version"])
     if not present:
         return Finding("CUDA compiler", "note", "none, and of no use without an NVIDIA GPU")
-    return Finding("CUDA compiler", "warn", "none for the CUDA kernels", "pip install 'cuda-bindings[all]'")
+    return Finding("CUDA compiler", "ok", "none; the driver translates the kernels' PTX from the wheel")

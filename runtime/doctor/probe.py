@@ -43,10 +43,13 @@ def onnxruntime() -> dict[str, Any]:
 
 
 def tensorrt() -> dict[str, Any]:
-    """The TensorRT that edgeirf would use."""
+    """The TensorRT that edgeirf would use, after it has built and loaded an engine of one layer."""
+    from edgeirf.runtime.cuda.libcuda import driver_cuda
     from edgeirf.runtime.tensorrt import library
+    from edgeirf.runtime.tensorrt.proof import prove
 
     found = library.load()
+    prove(found, driver_cuda())
     return {"label": found.label, "flavour": found.flavour, "version": found.version}
 
 

@@ -72,6 +72,7 @@ class ExecutorResult:
         regions: areas above the pixel threshold, in frame pixels.
         map: the anomaly map.
         latency_ms: milliseconds by stage; see :data:`edgeirf.verdict.STAGES`.
+        scale: what says most; see :class:`edgeirf.verdict.Verdict`.
     """
 
     score: float
@@ -81,6 +82,7 @@ class ExecutorResult:
     regions: tuple[Region, ...]
     map: AnomalyMap
     latency_ms: Mapping[str, float]
+    scale: str | None = None
 
 
 class DeviceMemory(NamedTuple):

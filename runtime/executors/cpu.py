@@ -119,4 +119,5 @@ class CpuExecutor:
             "postprocess": (end - inferred) * 1e3,
             "inference": (end - start) * 1e3,
         }
-        return ExecutorResult(scored.score, scored.peak, reject, p_value, regions, HostMap(scored.map), latency)
+        kept = HostMap(scored.map)
+        return ExecutorResult(scored.score, scored.peak, reject, p_value, regions, kept, latency, scored.scale)

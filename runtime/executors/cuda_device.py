@@ -20,6 +20,7 @@ class CudaDevice:
 
     Attributes:
         context: the context, for what else runs on this GPU.
+        cuda: major CUDA version of the driver.
 
     Raises:
         BackendError: pycuda or the driver is missing, or there is no GPU.
@@ -27,8 +28,8 @@ class CudaDevice:
 
     def __init__(self) -> None:
         self.context = CudaContext()
-        self._driver = self.context.driver
-        self.gpu = Gpu(self.context.name, self.context.capability)
+        self._driver, self.cuda = self.context.driver, self.context.cuda
+        self.gpu = Gpu(self.context.name, self.context.capability, self.context.multiprocessors)
         try:
             with self.active():
                 self._stream: Any = self.context.new_stream()

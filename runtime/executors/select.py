@@ -32,7 +32,7 @@ _ORDER = {
 _FAMILY = {"cpu": "onnxruntime", "openvino": "onnxruntime", "cuda": "cuda", "tensorrt": "tensorrt"}
 _PROVIDER = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _FASTEST_FIRST = {
-    "tensorrt": ("int8", "fp16", "fp32"),
+    "tensorrt": ("fp16", "int8", "fp32"),  # until the device has timed both: see executors/tensorrt.py
     "onnxruntime": ("int8", "fp32", "fp16"),
     "cuda": ("fp16", "fp32", "int8"),  # ONNX Runtime has no INT8 convolutions on CUDA
 }
@@ -146,11 +146,11 @@ class ThisMachine:
         from edgeirf.runtime.tensorrt import library
 
         try:
-            label = library.load().label
-            context.load_driver()
+            found = library.load()
+            found.check_driver(int(context.load_driver().get_driver_version()) // 1000)
         except BackendError as error:
             return Support(False, str(error))
-        return Support(True, label)
+        return Support(True, found.label)
 
 
 def explain(

@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +19,16 @@ from edgeirf.errors import BackendError
 from edgeirf.manifest import Model
 from edgeirf.runtime.executors import golden
 from edgeirf.runtime.executors.cuda_device import CudaDevice
+from edgeirf.runtime.executors.exclusive import EXCLUSIVE
 from edgeirf.runtime.tensorrt import library as tensorrt_library
 from edgeirf.runtime.tensorrt.cache import EngineCache
 from edgeirf.runtime.tensorrt.device import Device
 from edgeirf.runtime.tensorrt.engine import TensorRTEngine
 from edgeirf.runtime.tensorrt.progress import Progress
 from edgeirf.runtime.tensorrt.provide import EngineProvider
+
+WARM_UP, LAUNCHES = 20, 100
+"""Runs before and in the measurement of an engine."""
 
 log = logging.getLogger("edgeirf")
 
@@ -60,6 +66,18 @@ class TensorRTNetwork:
             self.device.synchronise()
         return self._host_out.copy()
 
+    def milliseconds(self, launches: int = LAUNCHES) -> float:
+        """Median of single runs of the engine, waited for one by one, without copies."""
+        times = []
+        with self.device.active():
+            self.engine.bind(self._input, self._output)
+            for _ in range(WARM_UP + launches):
+                start = perf_counter()
+                self.engine.enqueue(self.device.stream)
+                self.device.synchronise()
+                times.append((perf_counter() - start) * 1e3)
+        return median(times[WARM_UP:])
+
     def close(self) -> None:
         """See :class:`edgeirf.runtime.executors.base.Network`."""
         try:
@@ -79,7 +97,10 @@ class LoadedGraph:
 
 
 def load_graph(bundle: Bundle, graphs: Sequence[tuple[str, Model]], progress: Progress | None = None) -> LoadedGraph:
-    """Loads the first of the graphs that this GPU computes correctly.
+    """Loads the fastest of the graphs that this GPU computes correctly.
+
+    Which precision is fastest depends on the GPU and on TensorRT, so each reduced precision is timed once on the
+    device; FP32 is what remains where none of them is correct.
 
     Each engine is built or taken from the cache, then the golden images are scored with it. When the scores differ, or
     TensorRT cannot build the graph, the next graph is tried, and one line says so.
@@ -94,7 +115,9 @@ def load_graph(bundle: Bundle, graphs: Sequence[tuple[str, Model]], progress: Pr
     """
     device = CudaDevice()
     try:
-        return load_on(EngineProvider(tensorrt_library.load(), device, EngineCache()), bundle, graphs, progress)
+        library = tensorrt_library.load()
+        library.check_driver(device.cuda)
+        return load_on(EngineProvider(library, device, EngineCache()), bundle, graphs, progress)
     except BaseException:
         device.close()
         raise
@@ -104,6 +127,7 @@ def load_on(
     provider: EngineProvider, bundle: Bundle, graphs: Sequence[tuple[str, Model]], progress: Progress | None = None
 ) -> LoadedGraph:
     """:func:`load_graph` with engines of a given provider."""
+    graphs = _fastest_first(provider, bundle, graphs, progress)
     reason = ""
     for index, (key, model) in enumerate(graphs):
         try:
@@ -115,10 +139,44 @@ def load_on(
     raise BackendError(reason)
 
 
+def _fastest_first(
+    provider: EngineProvider, bundle: Bundle, graphs: Sequence[tuple[str, Model]], progress: Progress | None
+) -> list[tuple[str, Model]]:
+    """The graphs, reduced precisions by the time that this device takes for them; the one that fails comes last."""
+    reduced = [one for one in graphs if one[1].precision != "fp32"]
+    if len(reduced) < 2:
+        return list(graphs)
+    times = {key: _milliseconds(provider, bundle, key, model, progress) for key, model in reduced}
+    known = ", ".join(f"{key} {time:.2f} ms" for key, time in times.items() if time < float("inf"))
+    log.info("%s on %s: %s", bundle.label, provider.place, known)
+    correct = sorted((one for one in reduced if times[one[0]] < float("inf")), key=lambda one: times[one[0]])
+    return [*correct, *(one for one in graphs if one[1].precision == "fp32")] or list(graphs)
+
+
+def _milliseconds(provider: EngineProvider, bundle: Bundle, key: str, model: Model, progress: Progress | None) -> float:
+    """Of one run; measured once and kept. Infinite where the engine cannot be built or is not correct."""
+    kept = provider.milliseconds(bundle, key, model)
+    if kept is not None:
+        return kept
+    try:
+        network = _load(provider, bundle, key, model, progress)
+        with provider.device.active():
+            try:
+                found = network.milliseconds()
+            finally:
+                network.engine.close()  # the device stays for the next engine
+    except BackendError as error:
+        log.warning("%s on %s: %s; it is left out", key, provider.place, error)
+        return float("inf")
+    provider.keep_milliseconds(bundle, key, model, found)
+    return found
+
+
 def _load(
     provider: EngineProvider, bundle: Bundle, key: str, model: Model, progress: Progress | None
 ) -> TensorRTNetwork:
-    engine = provider.engine(bundle, key, model, progress)
+    with EXCLUSIVE:
+        engine = provider.engine(bundle, key, model, progress)
     try:
         network = TensorRTNetwork(engine, provider.device)
         error = golden.check(bundle, model, network)

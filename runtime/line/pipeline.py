@@ -76,7 +76,7 @@ def run_pipeline(
         What ended the run early (a camera that is gone, a full disk, a device that failed), None when nothing did.
     """
     problem: EdgeirfError | None = None
-    outlet = _Outlet(sinks, stats)
+    outlet = Outlet(sinks, stats)
     try:
         with ExitStack() as stack:
             for sink in sinks:
@@ -88,12 +88,12 @@ def run_pipeline(
     return problem
 
 
-def _run(source: Source, detector: Inspector, outlet: _Outlet, max_frames: int | None) -> EdgeirfError | None:
+def _run(source: Source, detector: Inspector, outlet: Outlet, max_frames: int | None) -> EdgeirfError | None:
     problem: EdgeirfError | None = None
     try:
         try:
             for frame in islice(source, max_frames):
-                _take(detector, frame)
+                take(detector, frame)
                 while detector.in_flight and (detector.in_flight >= detector.depth or not source.waiting):
                     outlet.write(detector.result())
         except SourceError as error:
@@ -110,7 +110,7 @@ def _run(source: Source, detector: Inspector, outlet: _Outlet, max_frames: int |
     return problem
 
 
-def _take(detector: Inspector, frame: Frame) -> None:
+def take(detector: Inspector, frame: Frame) -> None:
     """Starts the inspection of a frame; one that cannot be inspected is rejected in turn."""
     try:
         detector.submit(frame)
@@ -126,7 +126,7 @@ def _take(detector: Inspector, frame: Frame) -> None:
         detector.refuse(frame, NO_MEMORY)
 
 
-class _Outlet:
+class Outlet:
     """Hands records to sinks; a sink that fails gets no more, and the others get all.
 
     Attributes:

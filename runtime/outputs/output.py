@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Literal
 
-from edgeirf.part import PartVerdict
+from edgeirf.part import Part, PartVerdict
 
 State = Literal["INIT", "READY", "RUNNING", "DEGRADED", "FAULT"]
 """States of the line, as outputs publish them."""
@@ -14,8 +14,8 @@ State = Literal["INIT", "READY", "RUNNING", "DEGRADED", "FAULT"]
 class Output(ABC):
     """Acts on the verdicts of a line. Each output runs on a thread of its own: a slow or dead one delays no other.
 
-    The line calls :meth:`open` once, then :meth:`act` and :meth:`state` in order, :meth:`beat` between them, and
-    :meth:`safe` and :meth:`close` at the end, also after a failure.
+    The line calls :meth:`open` once, then :meth:`expect`, :meth:`act` and :meth:`state` in order, :meth:`beat` between
+    them, and :meth:`safe` and :meth:`close` at the end, also after a failure.
 
     >>> class Lamp(Output):
     ...     lit = True
@@ -47,6 +47,14 @@ class Output(ABC):
 
         Raises:
             OutputError: the peer is not there; the line tries again with back-off.
+        """
+        return
+
+    def expect(self, part: Part) -> None:
+        """A part was accepted, and its verdict follows: for an output that acts unless a pass comes in time.
+
+        Raises:
+            OutputError: the output cannot follow this part.
         """
         return
 

@@ -160,19 +160,23 @@ def raw_formats(subject: Subject) -> Figures:
 
 
 def graphs(subject: Subject) -> Figures:
-    """One graph, two frames in flight and another shape in between give the very same scores."""
+    """Frames run as one CUDA graph, and two in flight or another shape in between give the very same scores."""
     gpu = subject.executor("fp32")
     try:
         alone = [inspect(gpu, frame).score for frame in subject.frames]
         inspect(gpu, cv2.resize(subject.frames[0], None, fx=1.5, fy=1.25))
         again = [inspect(gpu, frame).score for frame in subject.frames]
         flying = [result.score for result in overlapped(gpu, subject.frames)]
+        launches, nodes = gpu.launches, gpu.graph_nodes()
     finally:
         gpu.close()
     spread = float(np.ptp([alone, again, flying], axis=0).max() / max(map(abs, alone)))
+    figures: Figures = {"spread": spread, "as_graph": launches.graph, "one_by_one": launches.single, "nodes": nodes}
     if spread > 1e-5:
-        raise Failed(f"the same frame scores differently, by {spread:.2g}", {"spread": spread})
-    return {"spread": spread, "frames": 3 * len(subject.frames)}
+        raise Failed(f"the same frame scores differently, by {spread:.2g}", figures)
+    if launches.single:
+        raise Failed(f"{launches.single} of {sum(launches)} frames did not run as a CUDA graph", figures)
+    return figures
 
 
 def overlapped(gpu: GpuExecutor, frames: Iterable[Any]) -> Iterator[ExecutorResult]:

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from edgeirf.errors import BackendError
 from edgeirf.runtime import scoring
 from edgeirf.runtime.cuda.buffers import DeviceBuffer
-from edgeirf.runtime.cuda.compiler import find_compiler
+from edgeirf.runtime.cuda.compiler import fitting_compilers
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.cuda.modules import Kernels
 from edgeirf.runtime.imaging import preprocess
@@ -37,10 +38,21 @@ MODELS = [
 
 
 def compile_all(context: CudaContext) -> Figures:
-    """Compiles every source for this GPU, past the cache."""
-    compiler = find_compiler(context.cuda)
-    sizes = {file: len(compiler.compile(file, context.arch)) for file in SOURCES}
-    return {"compiler": compiler.version, "arch": context.arch, **sizes}
+    """Every compiler that is there compiles every source for this GPU, past the cache, and the driver loads it.
+
+    The PTX of the wheel is the last of them and must always load: a GPU newer than the compilers has nothing else.
+    """
+    figures: Figures = {"arch": context.arch}
+    for compiler in fitting_compilers(context.cuda):
+        try:
+            with context.current():
+                for file in SOURCES:
+                    context.driver.module_from_buffer(compiler.compile(file, context.arch))
+        except (BackendError, context.driver.Error) as error:
+            figures[compiler.version] = " ".join(str(error).split())
+        else:
+            figures[compiler.version] = "loads"
+    return _judged(figures, figures["ptx"] == "loads", "the driver does not take the PTX of the wheel")
 
 
 def launch(context: CudaContext, kernels: Kernels, plan: Launch, given: dict[str, bytes], wanted: str) -> bytes:

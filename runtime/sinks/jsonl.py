@@ -43,11 +43,18 @@ class JsonLines(Sink):
             self._take_over(path)
 
     def write(self, record: Record) -> None:
-        """Writes and flushes one line."""
-        line = json.dumps(record.verdict.to_json(), allow_nan=False) + "\n"
+        """Writes and flushes one verdict."""
+        self.append(json.dumps(record.verdict.to_json(), allow_nan=False))
+
+    def append(self, line: str) -> None:
+        """Writes and flushes one line.
+
+        Raises:
+            EdgeirfError: it cannot be written whole.
+        """
         end = os.fstat(self._file.fileno()).st_size if self._regular else 0
         try:
-            self._write(line.encode())
+            self._write(f"{line}\n".encode())
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -58,7 +65,7 @@ class JsonLines(Sink):
 
     def close(self) -> None:
         """Closes the file; standard output stays open."""
-        if self._file is not sys.stdout.buffer:
+        if self._name != "standard output":
             self._file.close()
 
     def _take_over(self, path: str) -> None:

@@ -12,7 +12,7 @@ import shlex
 
 from edgeirf.text import printable
 
-_PLAIN = ("test", "file", "v4l2")
+_PLAIN = ("test", "file", "v4l2", "csi", "genicam")
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _WORDS = (  # noqa: SIM905
     "stream streams streaming channel channels ch cam camera cameras video videos videostream live main sub mainstream "

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 
 from edgeirf.errors import UsageError
-from edgeirf.runtime.sources.frame import Frame
+from edgeirf.runtime.sources.frame import Frame, Read
 from edgeirf.runtime.sources.live import sleep_until
 from edgeirf.runtime.synthetic.defects import DEFECTS
 from edgeirf.runtime.synthetic.part import PARTS
@@ -69,18 +69,29 @@ class SyntheticSource:
         self.conveyor = conveyor
         self.total = conveyor.count
         self._stopped = False
+        self._index, self._due = 0, perf_counter()
 
     def __iter__(self) -> Iterator[Frame]:
         """Parts in order, at the rate asked for or slower."""
-        due, index = perf_counter(), 0
-        while not self._stopped and (self.total is None or index < self.total):
-            image = self.conveyor.part_at(index).image
-            if self.conveyor.rate:
-                sleep_until(due, lambda: self._stopped)
-                due = max(due, perf_counter() - 1 / self.conveyor.rate) + 1 / self.conveyor.rate
-            if not self._stopped:
-                yield Frame(image, index, self.name, time.time())
-            index += 1
+        while (read := self.read(1.0)).state != "end":
+            if read.frame is not None:
+                yield read.frame
+
+    def read(self, timeout: float) -> Read:
+        """See :class:`edgeirf.runtime.sources.Source`; a part is late by the time that drawing it takes."""
+        if self._stopped or self._index == self.total:
+            return Read("end")
+        if self.conveyor.rate:
+            patience = perf_counter() + timeout
+            sleep_until(min(self._due, patience), lambda: self._stopped)
+            if self._stopped or perf_counter() < self._due:
+                return Read("end" if self._stopped else "timeout")
+            self._due = max(self._due, perf_counter() - 1 / self.conveyor.rate) + 1 / self.conveyor.rate
+        image, index = self.conveyor.part_at(self._index).image, self._index
+        self._index += 1
+        return Read(
+            "frame", Frame(image, index, self.name, time.time(), captured_monotonic=time.monotonic(), sequence=index)
+        )
 
     def stop(self) -> None:
         """Ends before the next part."""

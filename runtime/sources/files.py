@@ -12,12 +12,13 @@ from edgeirf.runtime.imaging.folder import PictureFolder, find_pictures, name_pi
 from edgeirf.runtime.imaging.images import read_image
 from edgeirf.runtime.sources.address import shown
 from edgeirf.runtime.sources.frame import Frame
+from edgeirf.runtime.sources.in_order import InOrder
 from edgeirf.text import printable
 
 log = logging.getLogger("edgeirf")
 
 
-class ImageFiles:
+class ImageFiles(InOrder):
     """Reads image files in natural order; see :class:`edgeirf.runtime.sources.Source`.
 
     Files that are no pictures are said in a warning; pictures that were passed over are an error at the end.

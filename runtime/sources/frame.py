@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Protocol
+from typing import Literal, Protocol
 
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.settings import PixelFormat
@@ -29,6 +29,10 @@ class Frame:
         error: why there is no image.
         pixel_format: see :mod:`edgeirf.runtime.imaging.pixel_format`; None for BGR or gray.
         clock: ``time.perf_counter()`` when the image was in memory: camera-to-verdict counts from here.
+        captured_monotonic: ``time.monotonic()`` at capture, from the driver or camera where it says so, else the
+            arrival; None for files.
+        sequence: the device's own number; a gap shows lost frames. None where the device does not number.
+        dropped: frames of this source that were lost or overtaken before this one, since the source was opened.
     """
 
     image: Pixels | None
@@ -38,6 +42,28 @@ class Frame:
     error: str | None = None
     pixel_format: PixelFormat | None = None
     clock: float = field(default_factory=perf_counter)
+    captured_monotonic: float | None = None
+    sequence: int | None = None
+    dropped: int = 0
+
+
+@dataclass(frozen=True)
+class Read:
+    """What one read of a source gave.
+
+    >>> Read("timeout").frame is None
+    True
+
+    Attributes:
+        state: ``frame``: a frame came, perhaps with its error; ``timeout``: none came in time, ask again; ``end``:
+            there are no more, as expected; ``error``: there are no more, because the source broke.
+        frame: with ``frame`` only.
+        detail: one line: why the source broke, or why frames are awaited (the camera is away).
+    """
+
+    state: Literal["frame", "timeout", "end", "error"]
+    frame: Frame | None = None
+    detail: str | None = None
 
 
 class Source(Protocol):
@@ -52,7 +78,7 @@ class Source(Protocol):
     Attributes:
         name: as the user wrote it.
         total: how many frames there will be, None when unknown.
-        dropped: frames of a live source that were overtaken by newer ones.
+        dropped: frames of a live source that were lost, or overtaken by newer ones.
         waiting: the next frame is in memory, so that asking for it costs nothing.
         size: ``(height, width)`` in pixels of the frames to come, None when unknown.
     """
@@ -80,6 +106,14 @@ class Source(Protocol):
 
         Raises:
             SourceError: the source broke; every frame that could be read has come before.
+        """
+        ...
+
+    def read(self, timeout: float) -> Read:
+        """The next frame, or what there is in its place: another way through the same frames.
+
+        Args:
+            timeout: seconds that a live source waits; a file needs as long as its decoding.
         """
         ...
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import cv2
+import numpy as np
 
 from edgeirf.errors import FrameError
 from edgeirf.runtime.imaging.images import decode_image
@@ -25,7 +26,7 @@ class Capture(Protocol):
         """Waits for the next frame."""
         ...
 
-    def retrieve(self) -> tuple[bool, Any]:
+    def retrieve(self, into: Any = None, /) -> tuple[bool, Any]:
         """Decodes the grabbed frame."""
         ...
 
@@ -48,8 +49,8 @@ class JpegPackets:
         """See :class:`Capture`."""
         return self._capture.grab()
 
-    def retrieve(self) -> tuple[bool, Pixels | None]:
-        """See :class:`Capture`.
+    def retrieve(self, into: Any = None, /) -> tuple[bool, Pixels | None]:
+        """See :class:`Capture`; copies into ``into`` where that fits.
 
         Raises:
             FrameError: the packet is no whole JPEG.
@@ -58,9 +59,13 @@ class JpegPackets:
         if not done or packet is None:
             return False, None
         try:
-            return True, decode_image(packet.tobytes())
+            image = decode_image(packet.tobytes())
         except MemoryError:
             raise FrameError("does not fit into the memory of this machine") from None
+        if into is None or (into.shape, into.dtype) != (image.shape, image.dtype):
+            return True, image
+        np.copyto(into, image)
+        return True, into
 
     def read(self) -> tuple[bool, Pixels | None]:
         """See :class:`Capture`."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from edgeirf.runtime.imaging.pixel_format import frame_shape
-from edgeirf.runtime.sources.frame import Frame, Source
+from edgeirf.runtime.sources.frame import Frame, Read, Source
 from edgeirf.settings import PixelFormat
 
 FOURCC: dict[PixelFormat, str] = {
@@ -66,6 +66,11 @@ class Declared:
         for frame in self._source:
             yield replace(frame, pixel_format=self._pixel_format)
 
+    def read(self, timeout: float) -> Read:
+        """See :class:`Source`."""
+        read = self._source.read(timeout)
+        return read if read.frame is None else Read("frame", replace(read.frame, pixel_format=self._pixel_format))
+
     def stop(self) -> None:
         """See :class:`Source`."""
         self._source.stop()
@@ -93,18 +98,23 @@ class RawCapture:
         self._dtype = np.dtype(np.uint16 if pixel_format == "gray16" else np.uint8)
 
     def grab(self) -> bool:
-        """See :class:`edgeirf.runtime.sources.live.Grabber`."""
+        """See :class:`edgeirf.runtime.sources.capture.Grabber`."""
         return bool(self._capture.grab())
 
-    def retrieve(self) -> tuple[bool, Any]:
-        """See :class:`edgeirf.runtime.sources.live.Grabber`; none where the bytes are not those of the format."""
-        done, image = self._capture.retrieve()
+    def retrieve(self, into: Any = None, /) -> tuple[bool, Any]:
+        """See :class:`edgeirf.runtime.sources.capture.Grabber`; none where the bytes are not those of the format."""
+        done, image = self._capture.retrieve() if into is None else self._capture.retrieve(self._row(into))
         if not done or image is None:
             return False, None
         if image.nbytes != math.prod(self._shape) * self._dtype.itemsize:
             return False, None
         return True, np.ascontiguousarray(image).reshape(-1).view(self._dtype).reshape(self._shape)
 
+    @staticmethod
+    def _row(image: Any) -> Any:
+        """An array as OpenCV fills it: one row of bytes."""
+        return image.reshape(1, -1).view(np.uint8)
+
     def release(self) -> None:
-        """See :class:`edgeirf.runtime.sources.live.Grabber`."""
+        """See :class:`edgeirf.runtime.sources.capture.Grabber`."""
         self._capture.release()

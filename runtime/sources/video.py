@@ -13,6 +13,7 @@ from edgeirf.errors import FrameError, SourceError
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.sources.container import read_container
 from edgeirf.runtime.sources.frame import Frame
+from edgeirf.runtime.sources.in_order import InOrder
 from edgeirf.runtime.sources.jpeg import jpeg_packets
 from edgeirf.text import printable
 
@@ -22,7 +23,7 @@ _DOUBTFUL = 4
 """Frames at the end of a file that was cut which may be incomplete: frames are stored in another order than shown."""
 
 
-class VideoFile:
+class VideoFile(InOrder):
     """Decodes a video with OpenCV's FFmpeg; see :class:`edgeirf.runtime.sources.Source`.
 
     ``VideoCapture.read`` says False both at the end and at a frame that it cannot decode, and goes on after the

@@ -18,6 +18,8 @@ from edgeirf.runtime.tensorrt.progress import BuildProgress, Progress, interrupt
 if TYPE_CHECKING:
     import tensorrt as trt
 
+REVISION = 2
+"""Of the settings below. Part of an engine's key: raise it with every change that makes another engine."""
 INPUT, OUTPUT = "image", "field"
 """Names of the graph's one input ``(N, 3, H, W)`` and one output ``(N, C, h, w)``, both float32."""
 
@@ -77,17 +79,17 @@ def build(
     """
     library.logger.start()
     start = time.perf_counter()
-    builder: trt.Builder = library.trt.Builder(library.logger)
+    builder: trt.Builder = library.create("start its builder", lambda: library.trt.Builder(library.logger))
     # TensorRT borrows the weights from the parser and the timings from their cache: both must outlive the build.
     network, _parser = parse(library, builder, graph)
-    config: trt.IBuilderConfig = builder.create_builder_config()
+    config: trt.IBuilderConfig = library.create("start its builder", builder.create_builder_config)
     _timings = _configure(library, config, spec, timing)
     _fix_batch(builder, network, config, spec)
     plan = _run(library, builder, network, config, progress)
     layers = parse_layers(library.logger.layers)
-    fusion = FusionReport(
-        library.flavour, library.version, spec.targets, match_products(_products(library, network), layers)
-    )
+    products = match_products(_products(library, network), layers)
+    traffic = sum(layer.traffic for layer in layers)
+    fusion = FusionReport(library.flavour, library.version, spec.targets, products, len(layers), traffic)
     return BuiltEngine(plan, _timing(library, config), fusion, time.perf_counter() - start)
 
 
@@ -100,8 +102,8 @@ def parse(library: Library, builder: trt.Builder, graph: bytes) -> tuple[trt.INe
     kinds = library.trt.NetworkDefinitionCreationFlag
     # TensorRT 11 dropped the flag EXPLICIT_BATCH once nothing else was left; this one may follow.
     flags = 1 << int(kinds.STRONGLY_TYPED) if hasattr(kinds, "STRONGLY_TYPED") else 0
-    network: trt.INetworkDefinition = builder.create_network(flags)
-    parser: trt.OnnxParser = library.trt.OnnxParser(network, library.logger)
+    network: trt.INetworkDefinition = library.create("start a network", lambda: builder.create_network(flags))
+    parser: trt.OnnxParser = library.create("start its parser", lambda: library.trt.OnnxParser(network, library.logger))
     if not parser.parse(graph):
         raise BackendError(f"{library.label} cannot read the graph: {_parser_error(library, parser)}")
     inputs = [_name(network.get_input(index)) for index in range(network.num_inputs)]
@@ -121,6 +123,9 @@ def _configure(
     config.profiling_verbosity = library.trt.ProfilingVerbosity.DETAILED
     # FP32 is what the runtime falls back to when FP16 disagrees; TF32 has no more mantissa than FP16.
     config.clear_flag(library.trt.BuilderFlag.TF32)
+    # TensorRT-RTX may allocate during a run; NVIDIA's notes on 1.2 require this flag for stream capture.
+    if hasattr(library.trt.BuilderFlag, "REQUIRE_USER_ALLOCATION"):
+        config.set_flag(library.trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
     if spec.targets:
         _set_targets(library, config, spec.targets)
     if library.flavour != "tensorrt":  # in TensorRT-RTX a timing cache does nothing
@@ -180,12 +185,28 @@ def _run(
         watch = BuildProgress(progress or (lambda fraction, phase: None), interrupted)
         monitor = make_monitor(library.trt, watch)  # borrowed as well
         config.progress_monitor = monitor
-        plan: trt.IHostMemory | None = builder.build_serialized_network(network, config)
+        plan = _serialised(library, builder, network, config, watch)
     if watch.failure is not None:
         raise watch.failure
     if plan is None:
-        raise BackendError(f"{library.label} cannot build the engine: {first_error(library.logger)}")
+        raise library.failure("build the engine")
     return bytes(memoryview(plan))
+
+
+def _serialised(
+    library: Library,
+    builder: trt.Builder,
+    network: trt.INetworkDefinition,
+    config: trt.IBuilderConfig,
+    watch: BuildProgress,
+) -> trt.IHostMemory | None:
+    """None where the build gave up, for a reason of its own or because ``watch`` asked for it."""
+    try:
+        return builder.build_serialized_network(network, config)
+    except Exception as error:
+        if watch.failure is not None:
+            return None
+        raise library.failure("build the engine", error) from None
 
 
 def _timing(library: Library, config: trt.IBuilderConfig) -> bytes:

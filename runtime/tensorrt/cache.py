@@ -19,7 +19,7 @@ from edgeirf.errors import EdgeirfError
 from edgeirf.files import sha256
 from edgeirf.runtime.cache import sealed
 from edgeirf.runtime.cache.folder import cache_folder
-from edgeirf.runtime.tensorrt.builder import BuiltEngine
+from edgeirf.runtime.tensorrt.builder import REVISION, BuiltEngine
 from edgeirf.runtime.tensorrt.library import label
 
 LIMIT = 4 * 1024**3
@@ -39,6 +39,8 @@ class EngineKey:
         precision: ``fp32``, ``fp16`` or ``int8``.
         gpu, capability: name and compute capability, ``Orin`` and ``SM87``.
         flavour, version: of TensorRT.
+        multiprocessors: of the GPU.
+        settings: :data:`edgeirf.runtime.tensorrt.builder.REVISION`.
     """
 
     bundle: str
@@ -48,6 +50,8 @@ class EngineKey:
     capability: str
     flavour: str
     version: str
+    multiprocessors: int = 0
+    settings: int = REVISION
 
     @property
     def file(self) -> str:
@@ -62,6 +66,10 @@ class EngineKey:
     def difference(self, found: EngineKey) -> str:
         """Why the engine ``found`` is not this one: ``built for SM86 with TensorRT 10.3.0, this is SM87 with ...``."""
         theirs, ours = (_place(key, named=found.capability == self.capability) for key in (found, self))
+        if theirs == ours and found.multiprocessors != self.multiprocessors:
+            return f"built for {found.multiprocessors} multiprocessors, this GPU has {self.multiprocessors}"
+        if theirs == ours:
+            return "built with the settings of another edgeirf"
         return f"built for {theirs}, this is {ours}"
 
 
@@ -151,6 +159,20 @@ class EngineCache:
         except EdgeirfError as error:
             log.debug("compiled kernels are not kept: %s", error)
 
+    def milliseconds(self, key: EngineKey) -> float | None:
+        """Median of one run of the engine on this GPU, as it was measured once; None before."""
+        try:
+            return float(sealed.read((self.folder / key.file).with_suffix(".time"))[0]["milliseconds"])
+        except (OSError, EdgeirfError, KeyError, TypeError, ValueError):
+            return None
+
+    def store_milliseconds(self, key: EngineKey, milliseconds: float) -> None:
+        """Keeps what :meth:`milliseconds` gives; a full disk costs the measurement at the next start, no more."""
+        try:
+            sealed.write((self.folder / key.file).with_suffix(".time"), {"milliseconds": milliseconds}, b"")
+        except EdgeirfError as error:
+            log.debug("the time of an engine is not kept: %s", error)
+
     def announce(self, key: EngineKey) -> str:
         """Why an engine must be built now and how long that may take, in one line."""
         others = list(self._others(key))
@@ -206,7 +228,7 @@ class EngineCache:
 
 
 def _forget(engine: Path) -> None:
-    for path in (engine, engine.with_suffix(".kernels")):
+    for path in (engine, engine.with_suffix(".kernels"), engine.with_suffix(".time")):
         path.unlink(missing_ok=True)
 
 
@@ -220,11 +242,12 @@ def _duration(seconds: float) -> str:
 
 
 def _timing_file(key: EngineKey) -> str:
-    place = {"gpu": key.gpu, "capability": key.capability, "flavour": key.flavour, "version": key.version}
+    names = ("gpu", "capability", "multiprocessors", "flavour", "version")
+    place = {name: getattr(key, name) for name in names}
     return f"{_digest(place)}.timing"
 
 
-def _digest(values: dict[str, str]) -> str:
+def _digest(values: dict[str, str | int]) -> str:
     return sha256(json.dumps(values, sort_keys=True).encode())[:16]
 
 

@@ -12,10 +12,17 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU as engines know it: its name and compute capability, ``(8, 7)`` for Orin."""
+    """A GPU as engines know it.
+
+    Attributes:
+        name: every Orin calls itself ``Orin``.
+        capability: compute capability, ``(8, 7)`` for Orin.
+        multiprocessors: 8 on an Orin Nano, 16 on an AGX Orin; an engine is tuned for their number.
+    """
 
     name: str
     capability: tuple[int, int]
+    multiprocessors: int = 0
 
     @property
     def sm(self) -> str:

@@ -35,17 +35,15 @@ class TensorRTEngine:
     def __init__(self, library: Library, plan: bytes, spec: EngineSpec, kernels: bytes = b"") -> None:
         self._library = library
         library.logger.start()
-        runtime: trt.Runtime = library.trt.Runtime(library.logger)
-        engine: trt.ICudaEngine | None = runtime.deserialize_cuda_engine(plan)
-        if engine is None:
-            raise BackendError(f"{library.label} does not take the engine: {first_error(library.logger)}")
+        runtime: trt.Runtime = library.create("start its runtime", lambda: library.trt.Runtime(library.logger))
+        engine: trt.ICudaEngine = library.create("load the engine", lambda: runtime.deserialize_cuda_engine(plan))
         self._runtime: Any = runtime  # the engine needs it as long as it lives
         self._engine: Any = engine
         self._kernels: Any = None
         self._check_tensors(engine)
-        context: trt.IExecutionContext | None = self._create_context(engine, kernels)
-        if context is None or not context.set_input_shape(INPUT, spec.shape):
-            raise BackendError(f"{library.label} cannot run the engine: {first_error(library.logger)}")
+        context: trt.IExecutionContext = library.create("run the engine", lambda: self._create_context(engine, kernels))
+        if not context.set_input_shape(INPUT, spec.shape):
+            raise library.failure("run the engine")
         self._context: Any = context
         self.input_shape = spec.shape
         self.output_shape = tuple(int(side) for side in context.get_tensor_shape(OUTPUT))
@@ -72,6 +70,11 @@ class TensorRTEngine:
         if not context.execute_async_v3(stream):
             raise BackendError(f"{self._library.label} failed: {first_error(self._library.logger)}")
 
+    def capturable(self, stream: int) -> bool:
+        """Whether a run on this stream can be captured in a CUDA graph; TensorRT itself can, RTX is asked."""
+        context: trt.IExecutionContext = self._context
+        return bool(context.is_stream_capturable(stream)) if hasattr(context, "is_stream_capturable") else True
+
     def kernels(self) -> bytes:
         """What TensorRT-RTX compiled for this GPU in the first run, to spare the next process the wait.
 
@@ -90,6 +93,10 @@ class TensorRTEngine:
         if self._library.flavour != "tensorrt_rtx":
             return engine.create_execution_context()
         config: trt.IRuntimeConfig = engine.create_runtime_config()
+        # Kernels that are compiled in the background later would come too late for a captured graph.
+        config.dynamic_shapes_kernel_specialization_strategy = (
+            self._library.trt.DynamicShapesKernelSpecializationStrategy.EAGER
+        )
         cache: trt.IRuntimeCache = config.create_runtime_cache()
         if kernels:
             cache.deserialize(kernels)  # False when they do not fit: they are then compiled again

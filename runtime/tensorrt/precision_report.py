@@ -8,6 +8,7 @@ The spelling changed over the releases: ``Format/Datatype: Thirty-two wide chann
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -21,6 +22,9 @@ _LAYER = re.compile(r"^\s*Name: (?P<name>.*?), LayerType: (?P<kind>[^,]+), (?P<r
 _TENSOR_TYPE = re.compile(r"(?:Format/)?Datatype: ([^,}]+)")
 _NODE = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
 _ARITHMETIC = re.compile(r"conv|correlation|gemm|matrix|matmul|mha|attention|fusion", re.IGNORECASE)
+_TENSOR = re.compile(r"Dimensions: \[([\d,]*)\](.*?)(?=Dimensions: \[|$)", re.DOTALL)
+_CONSTANTS = re.compile(r"Constants: \[.*?\}\], ")
+_BYTES = {"Float": 4, "Half": 2, "BFloat16": 2, "Int8": 1, "FP8": 1}
 _GENERATED = "kgen"
 
 
@@ -32,12 +36,14 @@ class EngineLayer:
         name, kind: as TensorRT calls them; ``correlation``, ``gemm``, ``CaskConvolution`` ... do the heavy arithmetic.
         inputs: data types of its inputs (constants last), ``Int8``, ``Half``, ``Float`` ...
         nodes: names of the ONNX nodes it stands for.
+        traffic: bytes of its inputs and outputs, without its constants: what it moves through the GPU's memory.
     """
 
     name: str
     kind: str
     inputs: tuple[str, ...]
     nodes: tuple[str, ...]
+    traffic: int = 0
 
     @property
     def is_arithmetic(self) -> bool:
@@ -70,12 +76,17 @@ class FusionReport:
         flavour, version: of the TensorRT that built it.
         targets: compute capabilities it was built for; empty for the GPU at hand (RTX: any from Ampere on).
         products: in the order of the graph.
+        layers: number of layers of the engine, each a launch.
+        traffic: bytes of the inputs and outputs of all layers. On a network as small as ours launches and bytes are
+            the time of a frame; arithmetic is not.
     """
 
     flavour: str
     version: str
     targets: tuple[str, ...]
     products: tuple[Product, ...]
+    layers: int = 0
+    traffic: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -101,6 +112,8 @@ class FusionReport:
             "version": self.version,
             "targets": list(self.targets),
             "counts": self.counts,
+            "layers": self.layers,
+            "traffic": self.traffic,
             "products": [vars(product) for product in self.products],
         }
 
@@ -138,7 +151,13 @@ def _product(node: str, operation: str, layers: list[EngineLayer]) -> Product:
 def _layer(match: re.Match[str]) -> EngineLayer:
     tensors, _, rest = match["rest"].partition("Outputs: ")
     types = tuple(_type(text) for text in _TENSOR_TYPE.findall(tensors))
-    return EngineLayer(match["name"], match["kind"], types, tuple(_NODE.findall(rest)))
+    moved = f"{_CONSTANTS.sub('', tensors)} {rest.partition('}]')[0]}"
+    traffic = sum(_size(sides, _type(text)) for sides, text in _TENSOR.findall(moved))
+    return EngineLayer(match["name"], match["kind"], types, tuple(_NODE.findall(rest)), traffic)
+
+
+def _size(sides: str, kind: str) -> int:
+    return math.prod(int(side) for side in sides.split(",") if side) * _BYTES.get(kind, 4)
 
 
 def _type(text: str) -> str:

@@ -52,6 +52,14 @@ class EngineProvider:
         if kernels and kernels != self.cache.kernels(name):
             self.cache.store_kernels(name, kernels)
 
+    def milliseconds(self, bundle: Bundle, key: str, model: Model) -> float | None:
+        """See :meth:`EngineCache.milliseconds`."""
+        return self.cache.milliseconds(self._name(bundle, key, model))
+
+    def keep_milliseconds(self, bundle: Bundle, key: str, model: Model, milliseconds: float) -> None:
+        """See :meth:`EngineCache.store_milliseconds`."""
+        self.cache.store_milliseconds(self._name(bundle, key, model), milliseconds)
+
     def _build(
         self, name: EngineKey, spec: EngineSpec, bundle: Bundle, model: Model, progress: Progress | None
     ) -> TensorRTEngine:
@@ -74,7 +82,8 @@ class EngineProvider:
 
     def _name(self, bundle: Bundle, key: str, model: Model) -> EngineKey:
         gpu, library = self.device.gpu, self.library
-        return EngineKey(bundle.digest, key, model.precision, gpu.name, gpu.sm, library.flavour, library.version)
+        place = (gpu.name, gpu.sm, library.flavour, library.version, gpu.multiprocessors)
+        return EngineKey(bundle.digest, key, model.precision, *place)
 
     def _spec(self, bundle: Bundle) -> EngineSpec:
         settings = bundle.manifest.preprocess

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgeirf.frame_contract import FrameContract, describe
-from edgeirf.settings import PixelFormat
+from edgeirf.errors import UsageError
+from edgeirf.frame_contract import FrameContract
+from edgeirf.settings import PixelFormat, Preprocess
 
 KNOWN = FrameContract(64, 48, 8, 3)
-DEEP = FrameContract(64, 48, 12, 1)
+DEEP = FrameContract(64, 48, 12, 1, (16,))
 
 
 @pytest.mark.parametrize(
@@ -23,11 +24,11 @@ DEEP = FrameContract(64, 48, 12, 1)
         (KNOWN, (72, 64), np.uint8, "nv12", None),
         (KNOWN, (64, 48, 3), np.uint8, None, "the frame is 48x64 pixels, the model knows 64x48"),
         (KNOWN, (48, 64, 3), np.uint16, None, "the frame has 16 bits a value, the model knows 8"),
-        (KNOWN, (48, 64), np.uint8, None, "the frame is gray, the model knows in colour"),
-        (KNOWN, (48, 64, 1), np.uint8, "gray8", "the frame is gray, the model knows in colour"),
+        (KNOWN, (48, 64), np.uint8, None, "the frame is gray, the model knows frames in colour"),
+        (KNOWN, (48, 64, 1), np.uint8, "gray8", "the frame is gray, the model knows frames in colour"),
         (DEEP, (48, 64), np.uint16, None, None),
         (DEEP, (48, 64), np.uint8, None, "the frame has 8 bits a value, the model knows 12"),
-        (DEEP, (48, 64, 3), np.uint16, None, "the frame is in colour, the model knows gray"),
+        (DEEP, (48, 64, 3), np.uint16, None, None),
     ],
 )
 def test_mismatches_are_named(
@@ -43,14 +44,27 @@ def test_a_value_above_white_is_another_depth(value: int, fits: bool) -> None:
     assert (DEEP.mismatch(frame) is None) == fits
 
 
-@given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3]), st.sampled_from([np.uint8, np.uint16]))
-def test_a_frame_fulfils_its_own_contract_and_no_other(width: int, height: int, channels: int, dtype: type) -> None:
-    frame = np.zeros((height, width, channels), dtype)
-    own = describe(frame)
-    assert own.mismatch(frame) is None
-    for other in (
-        FrameContract(width + 1, height, own.bits, channels),
-        FrameContract(width, height, 24 - own.bits, channels),
-        FrameContract(width, height, own.bits, 4 - channels),
-    ):
-        assert other.mismatch(frame)
+def test_a_gray_model_takes_three_equal_channels_and_no_colour() -> None:
+    gray = np.full((48, 64, 3), 90, np.uint8)
+    assert FrameContract(64, 48, 8, 1).mismatch(gray) is None
+    gray[..., 2] = 140
+    assert FrameContract(64, 48, 8, 1).mismatch(gray) == "the frame is in colour, the model knows gray frames"
+
+
+def test_several_sizes_leave_the_size_open() -> None:
+    assert FrameContract(None, None, 8, 3).mismatch(np.zeros((7, 9, 3), np.uint8)) is None
+
+
+@given(st.integers(1, 2000), st.integers(1, 2000), st.integers(2, 6))
+def test_another_resolution_keeps_the_view(width: int, height: int, times: int) -> None:
+    roi = (width // 3, height // 4, width // 3 + 1, height // 4 + 1)
+    known = FrameContract(width, height, 8, 3)
+    contract, settings = known.at(Preprocess(roi=roi), width * times, height * times)
+    assert (contract.width, contract.height) == (width * times, height * times)
+    assert settings.roi == tuple(times * side for side in roi)
+
+
+@pytest.mark.parametrize("asked", [(640, 640), (480, 640), (0, 0), (64, 49)])
+def test_another_view_is_refused(asked: tuple[int, int]) -> None:
+    with pytest.raises(UsageError, match="another view"):
+        FrameContract(640, 480, 8, 3).at(Preprocess(), *asked)

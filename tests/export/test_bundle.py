@@ -13,11 +13,13 @@ import onnx
 import pytest
 
 import edgeirf
+from edgeirf.bundle import Bundle
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.export import bundle as exporting
 from edgeirf.export.bundle import Options, export
 from edgeirf.runtime.imaging.folder import find_pictures
 from edgeirf.runtime.imaging.images import read_image
+from edgeirf.runtime.monitor.directions import read_directions
 from edgeirf.trainers.run import Run
 
 
@@ -46,11 +48,20 @@ def test_a_bundle_finds_what_is_not_normal(tmp_path: Path, unified_run: Run, opt
         if options.steps > 1:
             assert scratched.score > verdict.score
             assert scratched.p_value == pytest.approx(1 / 9)
+        assert scratched.scale in detector.executor.rules.scales
         if options.method == "irf":
             assert scratched.reject
             assert any(r.x < 50 and r.y < 52 and r.x + r.width > 30 and r.y + r.height > 30 for r in scratched.regions)
             assert scratched.map().shape == (80, 80)
             assert 20 < np.unravel_index(scratched.map().argmax(), (80, 80))[0] < 62
+
+
+def test_a_bundle_knows_what_a_change_of_the_line_looks_like(tmp_path: Path, unified_run: Run) -> None:
+    manifest = export(unified_run, tmp_path / "b.irf", Options()).manifest
+    for product in manifest.products:
+        found = read_directions(Bundle.read(tmp_path / "b.irf"), product)
+        assert found is not None
+        assert [one.kind for one in found.directions] == ["light", "right", "down", "turn", "focus", "noise"]
 
 
 def test_products_have_their_own_thresholds(tmp_path: Path, unified_run: Run) -> None:

@@ -69,9 +69,15 @@ def test_every_graph_is_built_and_what_fell_back_is_named(rtx: Library, mixed: B
     built = engines.build_engines(
         mixed, rtx, ("SM86", "SM89"), progress=lambda key: lambda fraction, phase: told.append((key, fraction))
     )
-    assert [(engine.key, len(engine.fell_back)) for engine in built] == [("int8-tensorrt", 1), ("fp16", 0), ("fp32", 0)]
-    assert built[0].summary() == "int8-tensorrt for SM86, SM89: 0 of 1 in Int8; not: conv (Half)"
-    assert built[1].summary() == "fp16 for SM86, SM89: 1 of 1 in Half"
+    assert [(engine.key, len(engine.fell_back)) for engine in built] == [("fp16", 0), ("int8-tensorrt", 1), ("fp32", 0)]
+    layers, megabytes = built[1].report.layers, built[1].report.traffic_megabytes
+    assert 0 < layers < 10
+    assert 0 < megabytes < 1
+    size = f"{layers} layers, {built[1].built.fusion.traffic / 1e6:.1f} MB between them"
+    assert built[1].summary() == f"int8-tensorrt for SM86, SM89: {size}; 0 of 1 in Int8; not: conv (Half)"
+    assert built[0].summary() == f"fp16 for SM86, SM89: {size}; 1 of 1 in Half"
+    assert engines.likely_faster(built).startswith("int8 is not likely faster than fp16")
+    assert engines.likely_faster(built[:1]) == ""
     assert {key for key, _ in told} == {"int8-tensorrt", "fp16", "fp32"}
 
 

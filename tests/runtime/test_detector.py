@@ -9,6 +9,7 @@ import pytest
 
 import edgeirf
 from edgeirf.errors import BackendError, FrameError, UsageError
+from edgeirf.frame_contract import FrameContract
 from edgeirf.runtime.render.overlay import overlay
 from edgeirf.runtime.sources.frame import Frame
 from edgeirf.settings import Preprocess
@@ -174,3 +175,37 @@ def test_regions_and_maps_lie_inside_the_region_of_interest(tmp_path: Path, tiny
     assert 50 <= region.y <= 62
     assert full.shape == (200, 300)
     assert full[:50].max() == full[:, :100].max() == 0 < full[70, 130]
+
+
+KNOWN = FrameContract(96, 64, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("frame", "wrong"),
+    [
+        (np.zeros((128, 192, 3), np.uint8), "192x128 pixels, the model knows 96x64"),
+        (np.zeros((64, 96, 3), np.uint16), "16 bits a value, the model knows 8"),
+        (np.zeros((64, 96), np.uint8), "gray"),
+    ],
+)
+def test_a_frame_of_another_kind_is_refused_by_name(tiny_bundle, tmp_path: Path, frame, wrong: str, good) -> None:
+    with edgeirf.load(tiny_bundle(tmp_path / "a.irf", frame=KNOWN), threads=1) as detector:
+        with pytest.raises(FrameError, match=wrong):
+            detector(frame)
+        assert not detector(good(5, (64, 96))).reject
+
+
+def test_another_resolution_of_the_view_is_asked_for_and_checked(tiny_bundle, tmp_path: Path, good, bad) -> None:
+    """The region of interest looks at the same place of a frame of four times the pixels."""
+    settings = Preprocess(size=(64, 64), roi=(0, 0, 48, 64))
+    path = tiny_bundle(tmp_path / "a.irf", settings=settings, frame=KNOWN)
+    with edgeirf.load(path, threads=1, resolution=(192, 128)) as detector:
+        assert detector.bundle.manifest.preprocess.roi == (0, 0, 96, 128)
+        assert not detector(good(5, (128, 192))).reject
+        assert detector(bad(5, (128, 192))).reject
+        with pytest.raises(FrameError, match="knows 192x128"):
+            detector(good(5, (64, 96)))
+    with pytest.raises(UsageError, match="another view"):
+        edgeirf.load(path, resolution=(192, 192))
+    with pytest.raises(UsageError, match="does not say which frames"):
+        edgeirf.load(tiny_bundle(tmp_path / "old.irf"), resolution=(192, 128))

@@ -186,3 +186,22 @@ def test_regions_lie_in_the_area(area: tuple[int, int, int, int], seed: int) -> 
         assert region.height >= 1
         assert region.area >= 1
         assert 0.9 < region.peak <= 1
+
+
+SCALES = ("position", "2x2", "whole")
+
+
+@pytest.mark.parametrize("loudest", range(3))
+def test_the_loudest_channel_at_the_most_unusual_position_names_the_scale(loudest: int) -> None:
+    field = np.full((2, 3, 4, 4), 0.1, np.float32)
+    field[0, :, 1, 1] = (3.0, 3.0, 3.0)  # much at one place, but less than the place below in all
+    field[1, :, 2, 3] = 3.5
+    field[1, loudest, 2, 3] = 4.0
+    scored = score_field(field, Scoring(scales=SCALES), (32, 32), (1, 2))
+    assert scored.scale == SCALES[loudest]
+
+
+def test_channels_without_names_name_no_scale() -> None:
+    field = np.ones((1, 4, 4, 4), np.float32)
+    assert score_field(field, Scoring(scales=SCALES), (32, 32), (1, 1)).scale is None
+    assert score_field(field, Scoring(), (32, 32), (1, 1)).scale is None

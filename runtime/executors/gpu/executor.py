@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,13 @@ from edgeirf.settings import PixelFormat, Preprocess, Scoring
 
 SLOTS = 2
 """Frames in flight: one is uploaded while the other one computes."""
+
+
+class Launches(NamedTuple):
+    """Frames that were queued as one CUDA graph, and frames whose stages were queued one by one, which is slower."""
+
+    graph: int
+    single: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +80,9 @@ class GpuExecutor:
         keep_warm_s: replay the last frame when the GPU has been idle for this many seconds, and again after as many;
             None leaves the GPU alone between frames. A part that comes during a replay waits for the replay.
 
+    Attributes:
+        launches: how many frames ran as a CUDA graph, and how many did not.
+
     Raises:
         BackendError: no GPU, no compiler, or not enough memory.
     """
@@ -97,6 +108,7 @@ class GpuExecutor:
         self._lock = threading.RLock()
         self._fault: str | None = None
         self._launched = 0
+        self.launches = Launches(0, 0)
         self._depth = 0
         self._used = perf_counter()
         self._idle = keep_warm_s or 0.0
@@ -163,6 +175,11 @@ class GpuExecutor:
             self._launched += 1
             compute.synchronize()
             return {stage: float(events[i + 1].time_since(events[i])) for i, stage in enumerate(STAGES)}
+
+    def graph_nodes(self) -> int:
+        """Nodes of the CUDA graph of the last frame; 0 where it did not run as one."""
+        graphs = self._last.recording.graphs.values() if self._last is not None else ()
+        return max((graph.nodes for graph in graphs), default=0)
 
     def memory(self) -> DeviceMemory:
         """See :class:`edgeirf.runtime.executors.base.Executor`."""
@@ -264,7 +281,8 @@ class GpuExecutor:
         return recording
 
     def _launch(self, flight: Flight, upload: bool) -> None:
-        flight.recording.launch(self._gpu.compute, upload)
+        as_graph = flight.recording.launch(self._gpu.compute, upload)
+        self.launches = Launches(self.launches.graph + as_graph, self.launches.single + (not as_graph))
         self._launched += 1
         flight.slot.sequence = self._launched % 2**32
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,6 +13,8 @@ from edgeirf.runtime.cuda.buffers import SharedBuffer
 from edgeirf.runtime.cuda.errors import CudaError
 from edgeirf.runtime.cuda.graph import CudaGraph
 from edgeirf.runtime.cuda.modules import Kernels
+from edgeirf.runtime.executors.exclusive import EXCLUSIVE
+from edgeirf.runtime.executors.gpu.attempts import Attempts
 from edgeirf.runtime.executors.gpu.frame_layout import Geometry
 from edgeirf.runtime.kernels import RECORD_BYTES, Launch
 
@@ -42,6 +45,9 @@ class Engine(Protocol):
             BackendError: it did not start.
         """
 
+    def capturable(self, stream: int) -> bool:
+        """Whether a run on the stream can be captured."""
+
 
 @dataclass
 class Recording:
@@ -53,7 +59,8 @@ class Recording:
         preprocess, postprocess: launches with every address filled in.
         network: addresses of the network's input and output.
         view: the values to upload, ``(rows, width, channels)`` in page-locked memory.
-        graphs: all stages with and without the upload, once captured; None where that was refused.
+        graphs: all stages with and without the upload, once captured.
+        attempts: to capture them. Another thread that waits for the context spoils a capture; a later one succeeds.
     """
 
     geometry: Geometry
@@ -64,7 +71,8 @@ class Recording:
     preprocess: Launch
     postprocess: Launch
     network: tuple[int, int]
-    graphs: dict[bool, CudaGraph | None] = field(default_factory=dict)
+    graphs: dict[bool, CudaGraph] = field(default_factory=dict)
+    attempts: dict[bool, Attempts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.view = self.geometry.view(self.frame.host)
@@ -93,30 +101,47 @@ class Recording:
         for upload in {self.frame.copies, False}:
             self._graph(stream, upload)
 
-    def launch(self, stream: Any, upload: bool) -> None:
-        """Queues all stages with one call; one by one where the driver or the engine refused the capture."""
+    def launch(self, stream: Any, upload: bool) -> bool:
+        """Queues all stages with one call; one by one where the driver or the engine refused the capture.
+
+        Returns:
+            Whether they were one graph.
+        """
         graph = self._graph(stream, upload and self.frame.copies)
         if graph is not None:
             graph.launch(stream)
         else:
             self.run_all(stream, upload)
+        return graph is not None
 
     def replay(self, stream: Any) -> None:
         """Queues the stages again for the frame that is there; captures nothing."""
-        graph = next((graph for graph in self.graphs.values() if graph is not None), None)
+        graph = next(iter(self.graphs.values()), None)
         if graph is not None:
             graph.launch(stream)
         else:
             self.run_all(stream, upload=False)
 
     def _graph(self, stream: Any, upload: bool) -> CudaGraph | None:
-        if upload not in self.graphs:
-            self.graphs[upload] = None
-            try:
-                self.graphs[upload] = CudaGraph(stream, lambda: self.run_all(stream, upload))
-            except (CudaError, BackendError) as error:  # of a lost GPU the next call says so too
-                log.warning("no CUDA graph: the stages of a frame are queued one by one, which is slower: %s", error)
-        return self.graphs[upload]
+        attempts = self.attempts.setdefault(upload, Attempts())
+        if upload not in self.graphs and attempts.due():
+            with _at_hand() as alone:
+                if alone:
+                    self._try(stream, upload, attempts)
+        return self.graphs.get(upload)
+
+    def _try(self, stream: Any, upload: bool, attempts: Attempts) -> None:
+        try:
+            if not self.engine.capturable(int(stream.handle)):
+                raise BackendError("TensorRT says that this engine cannot be captured")
+            self.graphs[upload] = CudaGraph(stream, lambda: self.run_all(stream, upload))
+        except (CudaError, BackendError) as error:  # of a lost GPU the next call says so too
+            attempts.refused()
+            level = logging.WARNING if attempts.refusals == 1 else logging.DEBUG
+            log.log(level, "no CUDA graph: the stages of a frame are queued one by one, which is slower: %s", error)
+        else:
+            if attempts.refusals:
+                log.warning("frames run as a CUDA graph now; refused before: %d", attempts.refusals)
 
     def write_map(self, stream: Any) -> None:
         """Queues the post-processing once more, this time with the map, for the frame whose field is still there."""
@@ -130,6 +155,15 @@ class Recording:
         """Destroys the graphs; the slot frees the buffers."""
         while self.graphs:
             with suppress(Exception):  # what the driver refuses to destroy goes with the context
-                graph = self.graphs.popitem()[1]
-                if graph is not None:
-                    graph.free()
+                self.graphs.popitem()[1].free()
+
+
+@contextmanager
+def _at_hand() -> Iterator[bool]:
+    """Holds the process's lock where nobody else holds it; says whether it does."""
+    alone = EXCLUSIVE.acquire(blocking=False)
+    try:
+        yield alone
+    finally:
+        if alone:
+            EXCLUSIVE.release()

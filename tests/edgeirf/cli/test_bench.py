@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,16 @@ def test_frames_of_a_camera(tiny_path: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["bench", str(tiny_path), *options, "--json", str(out)])
     assert done.exit_code == 0, done.output
     assert set(json.loads(out.read_text())["backends"]["onnxruntime-cpu"]["fp32"]) == {"capture", *STAGES}
+
+
+def test_jitter_is_measured_plain_and_in_real_time(tiny_path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "jitter.json"
+    command = [sys.executable, "-m", "edgeirf", "bench", str(tiny_path), "--jitter", "0.05", "--json", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # keeps its priority
+    assert done.returncode == 0, done.stderr
+    assert "wake-up as it is: late by p50 " in done.stdout
+    assert "wake-up in real time: late by p50 " in done.stdout
+    assert json.loads(out.read_text())["jitter"]["plain"]["count"] == 50
 
 
 def test_roofline_is_marked_as_computed(tiny_path: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from edgeirf.bundle import Bundle
 from edgeirf.cli import demo
+from edgeirf.frame_contract import FrameContract
 
 
 @pytest.fixture
@@ -28,7 +29,10 @@ def test_the_demo_leaves_a_bundle_verdicts_and_a_report(edgeirf_command: Callabl
     folder = tmp_path / "demo"
     code, out, err = edgeirf_command("demo", "--output", folder, "--size", 256)
     assert code == 0, err
-    assert Bundle.read(folder / "flange.irf").manifest.false_reject_rate == 0.05
+    manifest = Bundle.read(folder / "flange.irf").manifest
+    assert manifest.false_reject_rate == 0.05
+    assert manifest.frame == FrameContract(256, 256, 8, 3)
+    assert "&size=256'" in out.replace("\n", "")
     verdicts = [json.loads(line) for line in (folder / "verdicts.jsonl").read_text().splitlines()]
     assert [one["frame_id"] for one in verdicts] == [0, 1, 2]
     assert (folder / "report.html").stat().st_size > 10_000

@@ -34,7 +34,7 @@ def test_a_real_build_is_told_and_kept(own_bundle: Path, capsys: pytest.CaptureF
     pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX, which builds engines without a GPU, is not installed")
     before = Bundle.read(own_bundle)
     build_and_tell(own_bundle, "tensorrt-rtx", "sm86,sm89")
-    assert "fp32 for SM86, SM89: 1 of 1 in Float" in capsys.readouterr().out
+    assert "MB between them; 1 of 1 in Float" in capsys.readouterr().out
     after = Bundle.read(own_bundle)
     assert after.manifest.models["fp32"].report.engines[0].targets == ("SM86", "SM89")
     assert after.member("model.fp32.onnx") == before.member("model.fp32.onnx")

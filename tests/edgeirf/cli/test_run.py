@@ -83,7 +83,7 @@ def test_a_folder_of_parts(here: Path, edgeirf: Run, good: Any, bad: Any) -> Non
     assert [row["reject"] for row in verdicts] == [False, False, True, False, True]
     assert set(verdicts[0]) == {
         *("frame_id", "source", "captured_at", "score", "p_value", "reject", "status", "regions", "latency_ms"),
-        *("model", "threshold", "pixel_threshold", "product"),
+        *("model", "threshold", "pixel_threshold", "product", "scale"),
     }
     assert {*STAGES} - {"download"} == set(verdicts[0]["latency_ms"])
     assert all(row["latency_ms"]["camera_to_verdict"] >= row["latency_ms"]["total"] for row in verdicts)

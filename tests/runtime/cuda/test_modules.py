@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from edgeirf.errors import BackendError
+from edgeirf.runtime.cuda import compiler as compiler_module
 from edgeirf.runtime.cuda import modules
 
 
@@ -72,3 +74,57 @@ class TestCache:
         with pytest.raises(BackendError, match="no room"):
             modules.machine_code("preprocess.cu", "sm_87", broken)
         assert list(cache.iterdir()) == []
+
+
+class Driver:
+    """``pycuda.driver``, as far as loading a module needs it.
+
+    Args:
+        takes: beginnings of the code that it loads.
+    """
+
+    class Error(Exception):
+        """As pycuda's."""
+
+    class MemoryError(Error):
+        """As pycuda's."""
+
+    def __init__(self, *takes: bytes) -> None:
+        self.takes = takes
+
+    def module_from_buffer(self, code: bytes) -> bytes:
+        if code.startswith(self.takes):
+            return code
+        raise self.Error("cuModuleLoadDataEx failed: device kernel image is invalid")
+
+
+@pytest.mark.parametrize(
+    ("takes", "compiler"),
+    [((b"code of",), "fake-1"), ((b"second",), "fake-2"), ((b"// SHA-256",), "ptx"), ((b"none",), None)],
+)
+def test_every_compiler_is_tried_and_then_the_ptx_of_the_wheel(
+    takes: tuple[bytes, ...],
+    compiler: str | None,
+    fake_compiler: Callable[..., Any],
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where a compiler is older than the GPU."""
+    second = fake_compiler("fake-2")
+    second.compile = lambda file, arch: b"second"
+    monkeypatch.setattr(
+        modules, "fitting_compilers", lambda cuda: [fake_compiler("fake-1"), second, compiler_module.Shipped()]
+    )
+    context: Any = SimpleNamespace(cuda=12, arch="sm_120", name="RTX 5090", driver=Driver(*takes))
+    kernels = modules.Kernels()
+    if compiler is None:
+        with pytest.raises(BackendError, match=r"do not run on RTX 5090 \(sm_120\): fake-1: .*; fake-2: .*; ptx: "):
+            kernels.load(context, ("preprocess.cu",))
+        return
+    kernels.load(context, ("preprocess.cu",))
+    assert kernels.compilers == {"preprocess.cu": compiler}
+
+
+def test_without_a_compiler_the_ptx_remains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiler_module, "_compilers", lambda: iter(()))
+    assert [one.version for one in compiler_module.fitting_compilers(12)] == ["ptx"]

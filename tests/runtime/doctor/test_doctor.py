@@ -161,7 +161,7 @@ CASES = [
         "TensorRT",
         "warn",
         "not installed",
-        "pip install '.[tensorrt]'",
+        "pip install 'edgeirf[tensorrt-cu12]'",
         answers={"tensorrt": NO_TENSORRT},
     ),
     Case(
@@ -185,8 +185,21 @@ CASES = [
         "desktop",
         "TensorRT",
         "warn",
+        "TensorRT 11.4.0 is built for CUDA 13, the driver is of CUDA 12",
+        "pip uninstall -y tensorrt && pip install tensorrt-cu12",
+        answers={
+            "tensorrt": {
+                "error": "TensorRT 11.4.0 is built for CUDA 13, the driver is of CUDA 12: "
+                "pip uninstall -y tensorrt && pip install tensorrt-cu12"
+            }
+        },
+    ),
+    Case(
+        "desktop",
+        "TensorRT",
+        "warn",
         "8.6.1 is too old",
-        "pip install --upgrade tensorrt",
+        "pip install --upgrade tensorrt-cu12",
         answers={"tensorrt": {"error": "TensorRT 8.6.1 is too old: 10.3 or later is needed"}},
     ),
     Case(
@@ -194,7 +207,7 @@ CASES = [
         "TensorRT",
         "warn",
         "libnvinfer.so.10",
-        "pip install --force-reinstall tensorrt",
+        "pip install --force-reinstall tensorrt-cu12",
         answers={
             "tensorrt": {
                 "error": "tensorrt is installed but its libraries do not load (libnvinfer.so.10: no such file)"
@@ -204,9 +217,8 @@ CASES = [
     Case(
         "desktop",
         "CUDA compiler",
-        "warn",
-        "none",
-        "pip install 'cuda-bindings[all]'",
+        "ok",
+        "PTX from the wheel",
         answers={"compiler": NO_COMPILER},
     ),
     Case("jetson", "Board", "ok", "NVIDIA Jetson Orin Nano Developer Kit"),
@@ -291,6 +303,9 @@ CASES = [
         files={"/dev/video0": "", "/sys/class/video4linux/video0/name": "UVC Camera"},
     ),
     Case("plain", "Camera 2", "ok", "a camera", files={"/dev/video2": ""}),
+    Case("plain", "genicam", "note", "needs Aravis", fix="sudo apt install libaravis-0.8-0"),
+    Case("plain", "genicam", "ok", "by Aravis", files={"/usr/lib/aarch64-linux-gnu/libaravis-0.8.so.0": ""}),
+    Case("plain", "v4l2, rtsp, http", "ok", "by OpenCV"),
     Case(
         "plain",
         "Camera 0",

@@ -18,8 +18,10 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeirf.errors import BackendError
+from edgeirf.runtime.executors.tensorrt import TensorRTNetwork
 from edgeirf.runtime.tensorrt.builder import BuiltEngine, EngineSpec
 from edgeirf.runtime.tensorrt.device import Gpu
+from edgeirf.runtime.tensorrt.engine import TensorRTEngine
 from edgeirf.runtime.tensorrt.library import Library
 from edgeirf.runtime.tensorrt.precision_report import FusionReport
 
@@ -31,6 +33,7 @@ class HostDevice:
 
     def __init__(self, gpu: Gpu) -> None:
         self.gpu = gpu
+        self.cuda = 12
         self.stream = 7
         self.queue: list[Callable[[], None]] = []
         self.blocks: list[Any] = []
@@ -46,8 +49,8 @@ class HostDevice:
             self.depth -= 1
 
     def allocate(self, size: int) -> int:
-        self.blocks.append(ctypes.create_string_buffer(b"\xff" * size, size))
-        return ctypes.addressof(self.blocks[-1])
+        self.blocks.append(ctypes.create_string_buffer(b"\xff" * (size + 256), size + 256))
+        return -(-ctypes.addressof(self.blocks[-1]) // 256) * 256
 
     def host(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         return np.full(shape, np.nan, np.float32)
@@ -79,7 +82,11 @@ class StandIn:
         version: an engine of another version is not taken.
         gain: precision to a factor on the output: an engine that computes something else.
         unbuildable: precisions it cannot build.
+        refuses: what fails as in the real bindings: ``Runtime`` raises pybind11's TypeError, ``deserialize`` and
+            ``context`` give None, ``enqueue`` gives False.
         builds: precisions built so far.
+        times: precision to the milliseconds of a run.
+        timed: precisions timed so far.
     """
 
     device: HostDevice
@@ -87,12 +94,20 @@ class StandIn:
     flavour: Any = "tensorrt"
     gain: dict[str, float] = field(default_factory=dict)
     unbuildable: set[str] = field(default_factory=set)
+    refuses: str = ""
     builds: list[str] = field(default_factory=list)
+    times: dict[str, float] = field(default_factory=lambda: {"int8": 1.0, "fp16": 2.0, "fp32": 4.0})
+    timed: list[str] = field(default_factory=list)
     logger: Any = None
 
     def library(self) -> Library:
         self.logger = _Logger()
         return Library(_Module(self), self.flavour, self.version, self.logger)
+
+    def time(self, engine: TensorRTEngine) -> float:
+        precision = engine._engine.precision
+        self.timed.append(precision)
+        return self.times[precision]
 
     def build(self, library: Library, graph: bytes, spec: EngineSpec, *, timing: bytes, progress: Any) -> BuiltEngine:
         """In place of the builder: the graph says in its name which precision it is."""
@@ -108,9 +123,10 @@ class StandIn:
 
 class _Logger:
     errors: list[str]
+    warnings: list[str]
 
     def start(self) -> None:
-        self.errors = []
+        self.errors, self.warnings = [], []
 
 
 class _Module:
@@ -118,14 +134,21 @@ class _Module:
 
     def __init__(self, stand_in: StandIn) -> None:
         self.DataType = type("DataType", (), {"FLOAT": "float32"})
+        self.DynamicShapesKernelSpecializationStrategy = type("Strategy", (), {"EAGER": "eager"})
         self.Runtime = lambda logger: _Runtime(stand_in, logger)
 
 
 class _Runtime:
     def __init__(self, stand_in: StandIn, logger: Any) -> None:
+        if stand_in.refuses == "Runtime":  # NVIDIA/TensorRT issues 2913 and 308
+            logger.warnings.append("CUDA initialization failure with error: 35")
+            raise TypeError("pybind11::init(): factory function returned nullptr")
         self.stand_in, self.logger = stand_in, logger
 
     def deserialize_cuda_engine(self, plan: bytes) -> Any:
+        if self.stand_in.refuses == "deserialize":
+            self.logger.errors.append("Error Code 1: Cuda Runtime (out of memory)")
+            return None
         version, precision, onnx = plan.removeprefix(PLAN).split(b"|", 2)
         if not plan.startswith(PLAN) or version.decode() != self.stand_in.version:
             self.logger.errors.append("Error Code 6: The engine plan file is not compatible with this version")
@@ -138,7 +161,7 @@ class _Engine:
 
     def __init__(self, stand_in: StandIn, precision: str, onnx: bytes) -> None:
         self.session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
-        self.stand_in, self.gain = stand_in, stand_in.gain.get(precision, 1.0)
+        self.stand_in, self.precision, self.gain = stand_in, precision, stand_in.gain.get(precision, 1.0)
 
     def get_tensor_name(self, index: int) -> str:
         return ("image", "field")[index]
@@ -146,7 +169,10 @@ class _Engine:
     def get_tensor_dtype(self, name: str) -> str:
         return "float32"
 
-    def create_execution_context(self, config: Any = None) -> _Context:
+    def create_execution_context(self, config: Any = None) -> _Context | None:
+        if self.stand_in.refuses == "context":
+            self.stand_in.logger.errors.append("Error Code 2: OutOfMemory (Requested size was 8388608 bytes.)")
+            return None
         return _Context(self)
 
     def create_runtime_config(self) -> Any:
@@ -169,6 +195,9 @@ class _Context:
         return tuple(probe.shape)
 
     def set_tensor_address(self, name: str, address: int) -> bool:
+        if address % 256 and address:  # IExecutionContext::setTensorAddress: "at least 256-byte aligned"
+            self.engine.stand_in.logger.errors.append("Error Code 3: API Usage Error (tensor address is not aligned)")
+            return False
         self.addresses[name] = address
         return True
 
@@ -176,6 +205,8 @@ class _Context:
         device = self.engine.stand_in.device
         assert device.depth
         assert stream == device.stream
+        if self.engine.stand_in.refuses == "enqueue":
+            return False
         device.queue.append(self._run)
         return True
 
@@ -192,5 +223,6 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     from edgeirf.runtime.tensorrt import provide
 
     played = StandIn(HostDevice(Gpu("Orin", (8, 7))))
+    monkeypatch.setattr(TensorRTNetwork, "milliseconds", lambda network: played.time(network.engine))
     monkeypatch.setattr(provide, "build", played.build)
     return played

@@ -18,7 +18,7 @@ from edgeirf.runtime.executors import select
 from edgeirf.runtime.executors import tensorrt as tensorrt_module
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.executors.select import Request, Selection, candidates, open_executor
-from edgeirf.runtime.executors.tensorrt import LoadedGraph, load_on
+from edgeirf.runtime.executors.tensorrt import LoadedGraph, TensorRTNetwork, load_on
 from edgeirf.runtime.tensorrt import library
 from edgeirf.runtime.tensorrt.cache import EngineCache
 from edgeirf.runtime.tensorrt.device import Gpu
@@ -26,6 +26,8 @@ from edgeirf.runtime.tensorrt.provide import EngineProvider
 from edgeirf.settings import Preprocess
 
 MakeBundle = Callable[..., Path]
+TIME = TensorRTNetwork.milliseconds
+"""The real one; the stand-in replaces it by a table."""
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def test_the_fastest_precision_gives_what_onnx_runtime_gives(
     stand_in: Any, provider: EngineProvider, many: Bundle
 ) -> None:
     opened = open_best(provider, many)
-    assert (opened.key, stand_in.builds) == ("int8", ["int8"])
+    assert (opened.key, stand_in.builds) == ("int8", ["fp16", "int8"])
     reference = OnnxRuntimeNetwork(many.member("model.fp32.onnx"), threads=1)
     for seed in range(3):
         batch = np.random.default_rng(seed).normal(size=(2, 3, 64, 64)).astype(np.float32)
@@ -87,7 +89,32 @@ def test_addresses_that_another_has_bound_do_not_matter(provider: EngineProvider
 def test_engines_are_built_once(stand_in: Any, provider: EngineProvider, many: Bundle) -> None:
     open_best(provider, many)
     open_best(provider, many)
-    assert stand_in.builds == ["int8"]
+    assert stand_in.builds == stand_in.timed == ["fp16", "int8"]
+
+
+@pytest.mark.parametrize(
+    ("times", "key"),
+    [
+        ({"fp16": 2.0, "int8": 3.0}, "fp16"),
+        ({"fp16": 2.0, "int8": 1.0}, "int8"),
+        ({"fp16": 2.0, "int8": 2.0}, "fp16"),
+        ({"fp16": 2.0, "int8": 3.0, "fp32": 0.1}, "fp16"),
+    ],
+)
+def test_the_precision_that_this_device_runs_fastest_is_taken(
+    stand_in: Any, provider: EngineProvider, many: Bundle, times: dict[str, float], key: str
+) -> None:
+    stand_in.times.update(times)
+    assert [open_best(provider, many).key for _ in range(2)] == [key, key]
+    assert stand_in.timed == ["fp16", "int8"]
+
+
+def test_a_run_is_timed_on_the_stream(provider: EngineProvider, many: Bundle) -> None:
+    network: Any = open_best(provider, many, "fp32").network
+    runs, real = [], network.engine.enqueue
+    network.engine.enqueue = lambda stream: (runs.append(stream), real(stream))
+    assert TIME(network, launches=5) > 0
+    assert len(runs) == 5 + tensorrt_module.WARM_UP
 
 
 @pytest.mark.parametrize(
@@ -95,10 +122,10 @@ def test_engines_are_built_once(stand_in: Any, provider: EngineProvider, many: B
     [
         ({}, set(), "int8", ()),
         ({"int8": 1.5}, set(), "fp16", ("int8 on Orin with TensorRT 10.7.0: scores of the golden images are off by",)),
-        ({"int8": float("nan")}, set(), "fp16", ("falling back to fp16",)),
-        ({"int8": 0.0, "fp16": -1.2}, set(), "fp32", ("falling back to fp16", "falling back to fp32")),
+        ({"int8": float("nan")}, set(), "fp16", ("it is left out",)),
+        ({"int8": 0.0, "fp16": -1.2}, set(), "fp32", ("fp16 on Orin", "int8 on Orin")),
         ({}, {"int8"}, "fp16", ("int8 on Orin with TensorRT 10.7.0: TensorRT 10.7.0 cannot build the engine",)),
-        ({"fp16": 2.0}, {"int8"}, "fp32", ("no kernel; falling back to fp16", "is allowed; falling back to fp32")),
+        ({"fp16": 2.0}, {"int8"}, "fp32", ("is allowed; it is left out", "no kernel; it is left out")),
         ({"fp32": 2.0}, set(), "int8", ()),
     ],
 )
@@ -115,7 +142,7 @@ def test_a_precision_that_disagrees_is_replaced_by_the_next_safer_one(
     stand_in.gain.update(gain)
     stand_in.unbuildable.update(unbuildable)
     opened = open_best(provider, many)
-    warnings = [r.getMessage() for r in caplog.records if "falling back" in r.getMessage()]
+    warnings = [r.getMessage() for r in caplog.records if "it is left out" in r.getMessage()]
     assert opened.key == key
     assert len(warnings) == len(said)
     assert all(text in line for text, line in zip(said, warnings, strict=True))
@@ -126,7 +153,7 @@ def test_a_failing_engine_is_checked_again_and_not_built_again(
 ) -> None:
     stand_in.gain["int8"] = 1.5
     assert [open_best(provider, many).key for _ in range(2)] == ["fp16", "fp16"]
-    assert stand_in.builds == ["int8", "fp16"]
+    assert stand_in.builds == ["fp16", "int8"]
 
 
 def test_nothing_that_agrees_is_an_error(stand_in: Any, provider: EngineProvider, many: Bundle) -> None:
@@ -145,9 +172,9 @@ def test_a_precision_asked_for_is_not_replaced(stand_in: Any, provider: EnginePr
 def test_an_engine_of_another_version_is_named_and_rebuilt(
     stand_in: Any, provider: EngineProvider, many: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    open_best(provider, many)
+    open_best(provider, many, "int8")
     stand_in.version = "10.9.0"
-    open_best(EngineProvider(stand_in.library(), stand_in.device, provider.cache), many)
+    open_best(EngineProvider(stand_in.library(), stand_in.device, provider.cache), many, "int8")
     assert stand_in.builds == ["int8", "int8"]
     assert (
         "the int8 engine was built for Orin (SM87) with TensorRT 10.7.0, this is Orin (SM87) with TensorRT 10.9.0: "
@@ -156,9 +183,9 @@ def test_an_engine_of_another_version_is_named_and_rebuilt(
 
 
 def test_two_gpus_keep_an_engine_each(stand_in: Any, provider: EngineProvider, many: Bundle) -> None:
-    for gpu in (Gpu("Orin", (8, 7)), Gpu("NVIDIA RTX A6000", (8, 6)), Gpu("Orin", (8, 7))):
+    for gpu in (Gpu("Orin", (8, 7), 8), Gpu("Orin", (8, 7), 16), Gpu("Orin", (8, 7), 8)):
         stand_in.device.gpu = gpu
-        open_best(provider, many)
+        open_best(provider, many, "int8")
     assert stand_in.builds == ["int8", "int8"]
 
 
@@ -166,12 +193,12 @@ def test_an_engine_tensorrt_does_not_take_is_rebuilt(
     stand_in: Any, provider: EngineProvider, many: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:
     loaded = provider.library
-    open_best(provider, many)
+    open_best(provider, many, "int8")
     stand_in.version = "10.7.0.26"  # the file says 10.7.0, as the key does; the library knows better
     with pytest.raises(BackendError):
         open_best(EngineProvider(loaded, stand_in.device, provider.cache), many, "int8")
     assert stand_in.builds == ["int8", "int8"]
-    assert "does not take the engine: Error Code 6" in caplog.text
+    assert "cannot load the engine: Error Code 6" in caplog.text
 
 
 def test_another_batch_is_refused(provider: EngineProvider, many: Bundle) -> None:
@@ -192,7 +219,7 @@ def test_what_rtx_compiled_is_kept(stand_in: Any, many: Bundle, tmp_path: Path) 
     stand_in.flavour = "tensorrt_rtx"
     provider = EngineProvider(stand_in.library(), stand_in.device, EngineCache(tmp_path / "cache"))
     open_best(provider, many)
-    (kernels,) = provider.cache.folder.glob("*.kernels")
+    kernels = next(provider.cache.folder.glob("*.kernels"))
     written = kernels.stat().st_mtime_ns
     open_best(provider, many)
     assert kernels.stat().st_mtime_ns == written
@@ -206,6 +233,43 @@ def installed(stand_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(library, "load", lambda: loaded)
     monkeypatch.setenv("EDGEIRF_CACHE", str(tmp_path / "cache"))
     return stand_in
+
+
+@pytest.mark.parametrize(
+    ("refuses", "said"),
+    [
+        ("Runtime", "TensorRT 10.7.0 cannot start its runtime: CUDA initialization failure with error: 35"),
+        ("deserialize", "TensorRT 10.7.0 cannot load the engine: Error Code 1: Cuda Runtime (out of memory)"),
+        ("context", "TensorRT 10.7.0 cannot run the engine: Error Code 2: OutOfMemory"),
+        ("enqueue", "TensorRT 10.7.0 failed: it gave no reason"),
+    ],
+)
+def test_auto_survives_every_way_in_which_tensorrt_fails(
+    installed: Any,
+    many: Bundle,
+    refuses: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    installed.refuses = refuses
+    monkeypatch.setattr(select, "gpu_present", lambda: True)
+    assert open_model(many, "auto").executor.name == "onnxruntime"
+    (line,) = [r.getMessage() for r in caplog.records if "TensorRT is not used" in r.getMessage()]
+    assert said in line
+    assert "\n" not in line
+    with pytest.raises(BackendError, match="TensorRT"):
+        open_model(many, "tensorrt")
+
+
+def test_a_tensorrt_for_a_later_cuda_is_named_before_it_fails(
+    installed: Any, many: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = replace(library.load(), version="11.4.0", cuda=13)
+    monkeypatch.setattr(library, "load", lambda: later)
+    with pytest.raises(BackendError, match=r"TensorRT 11\.4\.0 is built for CUDA 13, the driver is of CUDA 12: pip "):
+        open_model(many, "tensorrt")
+    assert installed.builds == []
 
 
 @pytest.mark.parametrize(
@@ -238,7 +302,7 @@ def test_a_detector_on_tensorrt(
         for frame in (good(1, (64, 128)), bad(2, (64, 128))):
             a, b = fast(frame), plain(frame)
             assert (a.reject, a.score, a.regions) == (b.reject, b.score, b.regions)
-    assert told == [1.0]
+    assert told == [1.0, 1.0]
     assert fast.model_key == "int8"
 
 
@@ -295,7 +359,7 @@ def test_engines_built_at_export_are_there_at_the_first_start(
     from edgeirf.export import engines as engine
 
     monkeypatch.setattr(engine, "CudaDevice", lambda: installed.device)
-    assert engine.build_for_this_gpu(many) == ["int8", "fp16", "fp32"]
+    assert engine.build_for_this_gpu(many) == ["fp16", "int8", "fp32"]
     assert installed.device.closed
     open_model(many, "tensorrt")
-    assert installed.builds == ["int8", "fp16", "fp32"]
+    assert installed.builds == ["fp16", "int8", "fp32"]

@@ -359,3 +359,12 @@ def test_pixels_and_hash_come_from_the_same_bytes(tmp_path: Path) -> None:
     assert np.array_equal(read.pixels, read_image(path))
     with pytest.raises(FrameError, match="absent"):
         read_hashed(tmp_path / "absent.png")
+
+
+def test_a_changed_byte_of_a_png_is_found_by_its_checksum(tmp_path: Path) -> None:
+    """The byte is one of the checksum itself: a decoder that trusts the pixels would not notice."""
+    data = bytearray(cv2.imencode(".png", np.full((8, 8, 3), 9, np.uint8))[1].tobytes())
+    data[data.index(b"IDAT") + 4 + int.from_bytes(data[data.index(b"IDAT") - 4 : data.index(b"IDAT")], "big")] ^= 1
+    (tmp_path / "a.png").write_bytes(bytes(data))
+    with pytest.raises(FrameError, match="checksum of its 'IDAT' chunk"):
+        read_image(tmp_path / "a.png")

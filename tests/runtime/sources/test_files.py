@@ -260,3 +260,27 @@ def test_frames_that_cannot_be_decoded_do_not_end_a_video(
     assert ended_early == ends_early
     assert [frame.frame_id for frame in frames] == list(range(len(frames)))
     assert [frame.frame_id for frame in frames if frame.error] == lost
+
+
+def test_reads_say_frame_and_then_end(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    source = open_source(str(tmp_path))
+    assert [source.read(0).state for _ in range(3)] == ["frame", "end", "end"]
+
+
+def test_a_read_says_the_error_that_ends_a_source(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / "b.mp4").write_bytes(b"a video")
+    source = open_source(str(tmp_path))
+    reads = [source.read(0) for _ in range(2)]
+    assert [read.state for read in reads] == ["frame", "error"]
+    assert "not everything was inspected" in str(reads[1].detail)
+
+
+def test_a_rendered_line_is_read_at_its_rate() -> None:
+    source = open_source("test://?size=64&rate=2&count=2")
+    states = [source.read(0.01).state for _ in range(2)]
+    assert states == ["frame", "timeout"]
+    while (read := source.read(1.0)).state == "timeout":
+        pass
+    assert (read.frame.frame_id, source.read(0.01).state) == (1, "end")

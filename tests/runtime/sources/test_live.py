@@ -14,7 +14,8 @@ import pytest
 
 from edgeirf.errors import FrameError, SourceError, UsageError
 from edgeirf.runtime.sources import open_source
-from edgeirf.runtime.sources.live import FAILURES, QUEUE, LiveSource
+from edgeirf.runtime.sources.capture import FAILURES, CaptureCamera
+from edgeirf.runtime.sources.live import QUEUE, LiveSource
 
 
 class FakeCamera:
@@ -53,7 +54,7 @@ def wait_for(condition) -> None:
 
 def test_a_slow_reader_gets_the_newest_frames_and_a_count_of_the_others() -> None:
     camera = FakeCamera([True] * 30, hang=True)
-    source = LiveSource("0", camera, timeout=5)
+    source = LiveSource("0", CaptureCamera("0", camera), timeout=5)
     wait_for(lambda: camera.read == 31)
     frames = iter(source)
     taken = [next(frames) for _ in range(QUEUE)]
@@ -68,7 +69,7 @@ def test_a_slow_reader_gets_the_newest_frames_and_a_count_of_the_others() -> Non
 
 def test_failed_reads_are_errors_once_the_camera_goes_on() -> None:
     camera = FakeCamera([True, False, True], hang=True)
-    source = LiveSource("0", camera, timeout=5)
+    source = LiveSource("0", CaptureCamera("0", camera), timeout=5)
     frames = iter(source)
     wait_for(lambda: camera.read == 4)
     assert source.dropped == 1
@@ -80,7 +81,7 @@ def test_failed_reads_are_errors_once_the_camera_goes_on() -> None:
 @pytest.mark.parametrize("good", [0, 1, 2])
 def test_a_camera_that_is_gone_is_a_state_and_no_parts(good: int) -> None:
     camera = FakeCamera([True] * good)
-    source = LiveSource("0", camera, timeout=5)
+    source = LiveSource("0", CaptureCamera("0", camera), timeout=5)
     wait_for(lambda: camera.read == good + FAILURES)
     frames = []
     with pytest.raises(SourceError, match="no more frames"):
@@ -95,7 +96,7 @@ def test_a_frame_that_came_and_cannot_be_decoded_is_a_part_at_once() -> None:
         def retrieve(self) -> tuple[bool, np.ndarray]:
             raise FrameError("is cut short")
 
-    source = LiveSource("0", camera := Damaged([True], hang=True), timeout=5)
+    source = LiveSource("0", CaptureCamera("0", camera := Damaged([True], hang=True)), timeout=5)
     assert next(iter(source)).error == "0: the frame is cut short"
     camera.finish.set()
     source.close()
@@ -106,7 +107,7 @@ def test_a_stream_that_changes_its_size_is_an_error_by_name() -> None:
         def retrieve(self) -> tuple[bool, np.ndarray]:
             return True, np.zeros((2 * self.read, 4, 3), np.uint8)
 
-    source = LiveSource("0", camera := Zooming([True, True], hang=True), timeout=5)
+    source = LiveSource("0", CaptureCamera("0", camera := Zooming([True, True], hang=True)), timeout=5)
     frames = iter(source)
     assert next(frames).error is None
     assert "0: changed its frames from 4x2 to 4x4" in next(frames).error
@@ -119,7 +120,7 @@ def test_a_camera_whose_library_fails_is_said_at_once() -> None:
         def retrieve(self) -> tuple[bool, np.ndarray]:
             raise cv2.error("bad\nbuffer")
 
-    source = LiveSource("0", Broken([True]), timeout=60)
+    source = LiveSource("0", CaptureCamera("0", Broken([True])), timeout=60)
     with pytest.raises(SourceError, match="0 failed: error: bad buffer"):
         list(source)
     source.close()
@@ -127,7 +128,7 @@ def test_a_camera_whose_library_fails_is_said_at_once() -> None:
 
 def test_a_silent_camera_ends_with_an_error() -> None:
     camera = FakeCamera([], hang=True)
-    source = LiveSource("rtsp://x", camera, timeout=0.2)
+    source = LiveSource("rtsp://x", CaptureCamera("rtsp://x", camera), timeout=0.2)
     with pytest.raises(SourceError, match=r"given no frame for 0\.2 s"):
         list(source)
     camera.finish.set()
@@ -136,7 +137,7 @@ def test_a_silent_camera_ends_with_an_error() -> None:
 
 def test_stop_ends_a_reader_that_waits() -> None:
     camera = FakeCamera([], hang=True)
-    source = LiveSource("0", camera, timeout=60)
+    source = LiveSource("0", CaptureCamera("0", camera), timeout=60)
     threading.Timer(0.05, source.stop).start()
     assert list(source) == []
     camera.finish.set()

@@ -25,10 +25,15 @@ RTX_ONLY = {
     ("", "ComputeCapability"),
     ("IBuilderConfig", "num_compute_capabilities"),
     ("IBuilderConfig", "set_compute_capability"),
+    ("", "DynamicShapesKernelSpecializationStrategy"),
+    ("BuilderFlag", "REQUIRE_USER_ALLOCATION"),
+    ("DynamicShapesKernelSpecializationStrategy", "EAGER"),
     ("ICudaEngine", "create_runtime_config"),
+    ("IExecutionContext", "is_stream_capturable"),
     ("IRuntimeCache", "deserialize"),
     ("IRuntimeCache", "serialize"),
     ("IRuntimeConfig", "create_runtime_cache"),
+    ("IRuntimeConfig", "dynamic_shapes_kernel_specialization_strategy"),
     ("IRuntimeConfig", "set_runtime_cache"),
 }
 

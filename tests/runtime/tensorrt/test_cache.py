@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,9 +49,11 @@ def test_an_engine_comes_back(cache: EngineCache) -> None:
         {"capability": "SM86"},
         {"flavour": "tensorrt_rtx"},
         {"version": "10.7.1"},
+        {"multiprocessors": 16},
+        {"settings": 0},
     ],
 )
-def test_any_difference_is_another_engine(cache: EngineCache, change: dict[str, str]) -> None:
+def test_any_difference_is_another_engine(cache: EngineCache, change: dict[str, Any]) -> None:
     cache.store(KEY, built())
     assert cache.load(replace(KEY, **change)) is None
 
@@ -71,6 +74,14 @@ def test_a_graphs_name_never_becomes_a_path(cache: EngineCache, model: str) -> N
             {"gpu": "NVIDIA RTX A6000", "capability": "SM86", "version": "10.3.0"},
             "the fp16 engine was built for SM86 with TensorRT 10.3.0, this is SM87 with TensorRT 10.7.0: "
             "rebuilding, about 2 min",
+        ),
+        (
+            {"multiprocessors": 16},
+            "the fp16 engine was built for 16 multiprocessors, this GPU has 0: rebuilding, about 2 min",
+        ),
+        (
+            {"settings": 0},
+            "the fp16 engine was built with the settings of another edgeirf: rebuilding, about 2 min",
         ),
         (
             {"version": "10.3.0"},

@@ -3,6 +3,7 @@ from __future__ import annotations
 import builtins
 import importlib
 from collections.abc import Iterator
+from importlib import metadata
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,7 +46,7 @@ def install(monkeypatch: pytest.MonkeyPatch, **modules: Any) -> None:
 @pytest.mark.parametrize(
     ("modules", "message"),
     [
-        ({}, "tensorrt is not installed: pip install tensorrt (on a Jetson it comes with JetPack)"),
+        ({}, "tensorrt is not installed: pip install tensorrt-cu12 (on a Jetson it comes with JetPack)"),
         (
             {"tensorrt": ImportError("libnvinfer.so.10: cannot open shared object file")},
             "tensorrt is installed but its libraries do not load (libnvinfer.so.10: cannot open shared object file)",
@@ -74,6 +75,61 @@ def test_why_it_does_not_load(monkeypatch: pytest.MonkeyPatch, modules: dict[str
 def test_which_one_is_taken(monkeypatch: pytest.MonkeyPatch, modules: dict[str, Any], label: str) -> None:
     install(monkeypatch, **modules)
     assert library.load().label == label
+
+
+@pytest.mark.parametrize(
+    ("wheels", "driver", "fits"),
+    [((13,), 12, False), ((13,), 13, True), ((12,), 13, True), ((12,), 12, True), ((), 12, True), ((12, 13), 12, True)],
+)
+def test_the_driver_must_not_be_older_than_the_wheel(
+    monkeypatch: pytest.MonkeyPatch, wheels: tuple[int, ...], driver: int, fits: bool
+) -> None:
+    def version(name: str) -> str:
+        if name in {f"tensorrt-cu{cuda}-bindings" for cuda in wheels}:
+            return "11.4.0"
+        raise metadata.PackageNotFoundError(name)
+
+    install(monkeypatch, tensorrt=module("11.4.0"))
+    monkeypatch.setattr(metadata, "version", version)
+    found = library.load()
+    assert found.cuda == (wheels[0] if len(wheels) == 1 else None)
+    if fits:
+        found.check_driver(driver)
+        return
+    with pytest.raises(BackendError, match="built for CUDA 13, the driver is of CUDA 12") as caught:
+        found.check_driver(driver)
+    assert str(caught.value).endswith("tensorrt-cu13-libs && pip install tensorrt-cu12")
+
+
+def null() -> None:
+    raise TypeError("pybind11::init(): factory function returned nullptr")
+
+
+@pytest.mark.parametrize(
+    ("make", "errors", "warnings", "reason"),
+    [
+        (null, [], [], "TypeError: pybind11::init(): factory function returned nullptr"),
+        (
+            null,
+            [],
+            ["Unable to determine GPU memory usage", "CUDA initialization failure"],
+            "CUDA initialization failure",
+        ),
+        (null, ["Error Code 6"], ["later"], "Error Code 6"),
+        (lambda: None, ["Error Code 1: no memory"], [], "Error Code 1: no memory"),
+        (lambda: None, [], [], "it gave no reason"),
+    ],
+)
+def test_every_failure_has_the_reason_of_tensorrt(
+    monkeypatch: pytest.MonkeyPatch, make: Any, errors: list[str], warnings: list[str], reason: str
+) -> None:
+    install(monkeypatch, tensorrt=module("11.4.0"))
+    found = library.load()
+    found.logger.errors, found.logger.warnings = errors, warnings
+    with pytest.raises(BackendError) as caught:
+        found.create("start its builder", make)
+    assert str(caught.value) == f"TensorRT 11.4.0 cannot start its builder: {reason}"
+    assert found.create("start", lambda: 7) == 7
 
 
 def test_one_logger_for_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

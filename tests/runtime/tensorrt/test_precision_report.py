@@ -57,6 +57,20 @@ def test_the_layer_that_multiplies_counts_not_the_quantiser_before_it() -> None:
     assert match_products([("conv", "convolution")], layers)[0].precision == "Int8"
 
 
+@pytest.mark.parametrize(
+    ("tensor", "traffic"),
+    [
+        ("Format/Datatype: Half", 3 * 2 + 256 * 4),
+        ("Strides: [1], Datatype: Int8, Format: (NHWC) Channel major format", 3 + 256 * 4),
+        ("Format/Datatype: Row major linear FP32", 3 * 4 + 256 * 4),
+        ("Datatype: Half }], Constants: [ { Name: w, Dimensions: [9,9], Datatype: Half", 3 * 2 + 256 * 4),
+    ],
+)
+def test_the_bytes_of_a_layer_are_those_of_its_inputs_and_outputs(tensor: str, traffic: int) -> None:
+    (layer,) = parse_layers(line("correlation", tensor))
+    assert layer.traffic == traffic
+
+
 def test_a_product_no_layer_names_is_unknown() -> None:
     layers = parse_layers(line("kgen", "Datatype: Half", "[ONNX Layer: conv10]"))
     assert match_products([("conv1", "convolution")], layers)[0].precision == "unknown"

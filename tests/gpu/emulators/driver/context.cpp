@@ -182,7 +182,7 @@ EXPORT CUresult cuCtxGetApiVersion(CUcontext, unsigned* version) {
 
 EXPORT CUresult cuCtxSynchronize() {
   ENTER("cuCtxSynchronize");
-  if (CUresult capturing = forbid_while_capturing()) return capturing;
+  if (CUresult capturing = forbid_while_capturing(true)) return capturing;
   {
     Lock lock(state().lock);
     count("synchronisations");

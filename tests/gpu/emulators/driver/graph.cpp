@@ -22,6 +22,9 @@ EXPORT CUresult cuStreamEndCapture(CUstream handle, CUgraph* graph) {
   auto stream = find_stream(handle);
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
   if (!stream->capture) return CUDA_ERROR_ILLEGAL_STATE;
+  // cuStreamEndCapture: "If the mode argument ... was not RELAXED, this call must be from the same thread".
+  if (stream->guarded != std::thread::id() && stream->guarded != std::this_thread::get_id())
+    return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
   auto made = std::move(stream->capture);
   if (made->broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
   *graph = reinterpret_cast<CUgraph>(made.get());

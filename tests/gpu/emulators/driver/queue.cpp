@@ -154,12 +154,15 @@ CUresult enqueue(CUstream handle, Work work, std::vector<Mark> after, Mark* queu
   return schedule == "eager" ? run_until({{stream, stream->issued}}) : CUDA_SUCCESS;
 }
 
-// Calls that allocate or wait spoil a capture that the same thread is making.
-CUresult forbid_while_capturing() {
+// Calls that allocate or wait spoil a capture that the same thread is making; a wait for the whole context spoils those
+// of every thread (programming guide, "Prohibited and unhandled operations": "it is also invalid to synchronize a
+// broader handle which encompasses an active stream capture, such as a device or context handle").
+CUresult forbid_while_capturing(bool of_any_thread) {
   Lock lock(state().lock);
   CUresult result = CUDA_SUCCESS;
   for (const auto& [handle, stream] : state().streams) {
-    if (!stream->capture || stream->guarded != std::this_thread::get_id()) continue;
+    if (!stream->capture || stream->context != current()) continue;
+    if (!of_any_thread && stream->guarded != std::this_thread::get_id()) continue;
     stream->capture->broken = true;
     result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   }

@@ -114,7 +114,7 @@ std::shared_ptr<Stream> find_stream(CUstream handle);
 CUresult enqueue(CUstream handle, Work work, std::vector<Mark> after = {}, Mark* queued = nullptr);
 CUresult run_until(const std::vector<Mark>& targets);
 CUresult drain(Context* context);
-CUresult forbid_while_capturing();
+CUresult forbid_while_capturing(bool of_any_thread = false);
 bool in_host_function();
 
 }  // namespace standin

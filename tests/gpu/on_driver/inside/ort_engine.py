@@ -43,6 +43,9 @@ class OrtEngine:
             raise BackendError("the engine did not start: the driver failed")
         self._has_run = True
 
+    def capturable(self, stream: int) -> bool:
+        return True
+
     def close(self) -> None:
         self.closed += 1
 

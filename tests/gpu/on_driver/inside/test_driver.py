@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -132,6 +133,40 @@ def test_what_spoils_a_capture(forbidden: str, host: np.ndarray) -> None:
     cuda.memcpy_htod_async(memory, host, stream)  # the stream works again
     stream.synchronize()
     assert driver_control.live().get("graphs") is None
+
+
+def test_a_wait_for_the_context_spoils_a_capture_of_any_thread(context: CudaContext) -> None:
+    stream, answers = cuda.Stream(), []
+
+    def wait() -> None:
+        with context.current():
+            answers.append(ctypes.CDLL("libcuda.so.1").cuCtxSynchronize())
+
+    def record() -> None:
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join()
+
+    with pytest.raises(CudaError, match="cuStreamEndCapture"):
+        CudaGraph(stream, record)
+    assert answers == [900]
+
+
+def test_a_capture_ends_in_the_thread_that_began_it(context: CudaContext) -> None:
+    library, stream, graph = ctypes.CDLL("libcuda.so.1"), cuda.Stream(), ctypes.c_void_p()
+    handle, answers = ctypes.c_void_p(stream.handle), []
+    library.cuStreamBeginCapture_v2(handle, 1)
+
+    def end() -> None:
+        with context.current():
+            answers.append(library.cuStreamEndCapture(handle, ctypes.byref(graph)))
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    thread.join()
+    assert answers == [908]
+    assert library.cuStreamEndCapture(handle, ctypes.byref(graph)) == 0
+    library.cuGraphDestroy(graph)
 
 
 def test_host_functions_must_not_call_the_driver(context: CudaContext) -> None:

@@ -14,6 +14,7 @@ import pytest
 from pairs import MakePair
 
 from edgeirf.errors import BackendError, FrameError, UsageError
+from edgeirf.runtime.executors.exclusive import EXCLUSIVE
 from edgeirf.runtime.executors.gpu.keep_warm import KeepWarm
 from edgeirf.settings import Preprocess, Scoring
 
@@ -81,6 +82,63 @@ def test_without_graphs_frames_are_queued_call_by_call(
         pair.compare(bad(3))
     assert driver_control.count("graph_launches") == 0
     assert "no CUDA graph" in caplog.text
+
+
+def test_a_capture_that_was_spoilt_is_tried_again(make_pair: MakePair, memory: str, good: Make) -> None:
+    """Another thread of the host program waits for the context at that moment (NVIDIA/TensorRT issue 2888)."""
+    pair = make_pair()
+    real, answers = pair.engine.enqueue, []
+
+    def wait_for_the_context() -> None:
+        with pair.cuda._gpu.context.current():
+            answers.append(ctypes.CDLL("libcuda.so.1").cuCtxSynchronize())
+
+    def enqueue(stream: int) -> None:
+        if len(answers) < 2:  # the plain run, then the first capture
+            thread = threading.Thread(target=wait_for_the_context)
+            thread.start()
+            thread.join()
+        real(stream)
+
+    pair.engine.enqueue = enqueue
+    for seed in range(6):
+        pair.compare(good(seed))
+    assert answers == [0, 900]
+    assert pair.cuda.launches.single in (2, 3)
+    assert pair.cuda.launches.graph >= 3
+    assert pair.cuda.graph_nodes() > 2
+
+
+def test_nothing_is_captured_while_an_engine_is_built(make_pair: MakePair, good: Make) -> None:
+    """A frame does not wait for the build either."""
+    pair = make_pair()
+    built, holding = threading.Event(), threading.Event()
+
+    def build() -> None:
+        with EXCLUSIVE:
+            holding.set()
+            built.wait(60)
+
+    builder = threading.Thread(target=build)
+    builder.start()
+    assert holding.wait(60)
+    pair.compare(good(0))
+    assert pair.cuda.launches == (0, 1)
+    assert driver_control.count("cuStreamBeginCapture") == 0
+    built.set()
+    builder.join()
+    pair.compare(good(1))
+    assert pair.cuda.launches == (1, 1)
+
+
+def test_an_engine_that_cannot_be_captured_is_not(
+    make_pair: MakePair, good: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pair = make_pair()
+    monkeypatch.setattr(pair.engine, "capturable", lambda stream: False)
+    pair.compare(good(0))
+    assert driver_control.count("cuStreamBeginCapture") == 0
+    assert "this engine cannot be captured" in caplog.text
 
 
 def test_a_camera_that_is_known_costs_its_first_frames_nothing(make_pair: MakePair, memory: str, bad: Make) -> None:

@@ -82,7 +82,7 @@ def test_without_a_compiler_the_engine_still_runs(
     monkeypatch.setattr(modules, "machine_code", missing)
     with caplog.at_level(logging.WARNING, "edgeirf"), edgeirf.load(tiny_path, "tensorrt") as detector:
         assert isinstance(detector.executor, CpuExecutor)
-        assert "stay on the CPU: no CUDA compiler" in caplog.text
+        assert "stay on the CPU: the kernels do not run on stand-in (sm_87): " in caplog.text
         assert detector(bad(0)).reject
 
 

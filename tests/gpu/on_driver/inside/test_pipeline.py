@@ -25,6 +25,7 @@ from edgeirf.runtime.line.stats import Stats
 from edgeirf.runtime.sinks import Sink
 from edgeirf.runtime.sinks.jsonl import JsonLines
 from edgeirf.runtime.sinks.rejects import RejectSaver
+from edgeirf.runtime.sources.capture import CaptureCamera
 from edgeirf.runtime.sources.live import LiveSource
 from edgeirf.runtime.sources.raw import Declared
 from edgeirf.settings import PixelFormat, Preprocess
@@ -90,7 +91,7 @@ def run(
     path: Path, frames: list[np.ndarray], pixel_format: PixelFormat | None, folder: Path, max_frames: int | None = COUNT
 ) -> tuple[list[dict[str, object]], object]:
     camera = Camera(frames)
-    camera.source = source = LiveSource("fake", camera, timeout=20)
+    camera.source = source = LiveSource("fake", CaptureCamera("fake", camera), timeout=20)
     declared = source if pixel_format is None else Declared(source, pixel_format)
     with edgeirf.load(path, "tensorrt") as detector:
         height, width = frames[0].shape[:2]
@@ -132,16 +133,16 @@ def test_verdicts_in_order_while_uploads_overlap(
 
 def test_a_lost_gpu_rejects_what_was_taken_and_frees_everything(tiny_path: Path, tmp_path: Path, good: Make) -> None:
     frames = [good(seed, (96, 80)) for seed in range(COUNT)]
-    real, calls = LiveSource._take, []
+    real, calls = LiveSource.read, []
 
-    def take(self: LiveSource) -> object:
+    def read(self: LiveSource, timeout: float) -> object:
         calls.append(None)
         if len(calls) == 5:
             driver_control.fail("cuEventSynchronize", 1, driver_control.UNKNOWN)
-        return real(self)
+        return real(self, timeout)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LiveSource, "_take", take)
+        patch.setattr(LiveSource, "read", read)
         said, problem = run(tiny_path, frames, None, tmp_path)
     assert isinstance(problem, BackendError)
     assert "stopped answering" in str(problem)

@@ -83,6 +83,7 @@ def pair(exported: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     ):
         assert isinstance(gpu.executor, GpuExecutor)
         assert isinstance(cpu.executor, CpuExecutor)
+        gpu.contract = cpu.contract = None  # as a model of pictures of several sizes: it takes every frame
         yield gpu, cpu
     assert engine.closed == 1
 

@@ -83,6 +83,13 @@ def test_parity_fails_where_scores_drift(subject: executor_checks.Subject) -> No
     assert done.figures["largest_difference"] == pytest.approx(0.0201, rel=0.01)
 
 
+def test_frames_that_run_without_a_graph_fail_the_check(subject: executor_checks.Subject) -> None:
+    driver_control.fail("cuStreamBeginCapture", 1, 801, times=1000)
+    done = outcome.run("graphs", lambda: executor_checks.graphs(subject))
+    assert (done.status, done.detail) == ("failed", "7 of 7 frames did not run as a CUDA graph")
+    assert done.figures["nodes"] == 0
+
+
 def test_a_leak_is_found(subject: executor_checks.Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     real, hoard = GpuExecutor.submit, []
 

@@ -1,0 +1,161 @@
+"""A commented ``line.toml``."""
+
+from __future__ import annotations
+
+import json
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Any
+
+from edgeirf.errors import UsageError
+from edgeirf.runtime.outputs import factory
+from edgeirf.runtime.triggers.settings import KINDS as TRIGGERS
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a line is, in short.
+
+    Attributes:
+        model: the bundle.
+        cameras: addresses, one a view.
+        trigger: its kind.
+        deadline_ms: None: no deadline.
+        outputs: their kinds.
+    """
+
+    model: str
+    cameras: tuple[str, ...]
+    trigger: str = "free"
+    deadline_ms: float | None = None
+    outputs: tuple[str, ...] = ()
+
+
+def line_toml(answers: Answers) -> str:
+    """The text of the file: every key that the answers do not set stands in a comment with its default.
+
+    Raises:
+        UsageError: there is no such kind of trigger or output.
+    """
+    if answers.trigger not in TRIGGERS:
+        raise UsageError(f"there is no trigger {answers.trigger!r}: choose one of {', '.join(TRIGGERS)}")
+    kinds: Mapping[str, type] = factory.KINDS
+    for kind in answers.outputs:
+        if kind not in kinds:
+            raise UsageError(f"there is no output {kind!r}: choose one of {', '.join(kinds)}")
+    names = [f"camera{number}" for number in range(1, len(answers.cameras) + 1)]
+    parts = [
+        _LINE.format(deadline=_deadline(answers.deadline_ms)),
+        _DETECTOR.format(model=json.dumps(answers.model)),
+        *(_CAMERA.format(name=name, uri=json.dumps(uri)) for name, uri in zip(names, answers.cameras, strict=True)),
+        _TRIGGER.format(kind=answers.trigger) + _settings(TRIGGERS[answers.trigger]),
+        *(_OUTPUT.format(kind=kind, name=name) + _settings(kinds[kind]) for name, kind in _named(answers.outputs)),
+        _RECORDS,
+    ]
+    return "\n".join(parts)
+
+
+def _deadline(deadline_ms: float | None) -> str:
+    return "# deadline_ms = 500" if deadline_ms is None else f"deadline_ms = {deadline_ms:g}"
+
+
+def _named(kinds: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Each output with a name of its own."""
+    return [
+        (kind if kinds.count(kind) == 1 else f"{kind}{kinds[: number + 1].count(kind)}", kind)
+        for number, kind in enumerate(kinds)
+    ]
+
+
+def _settings(kind: type) -> str:
+    """A line a setting: those without a default are to be filled in."""
+    types = typing.get_type_hints(kind)
+    return "".join(f"{_setting(field, types[field.name])}\n" for field in fields(kind))
+
+
+def _setting(field: Field[Any], wanted: Any) -> str:
+    if field.default is MISSING and field.default_factory is MISSING:
+        return _FILLED.get(field.name, f"{field.name} = {_example(wanted)}  # fill in")
+    default = field.default_factory() if field.default_factory is not MISSING else field.default
+    value = _example(wanted) if default is None else _toml(default)
+    return f"# {field.name} = {value}"
+
+
+def _example(wanted: Any) -> str:
+    """A value of the type that the file reader takes."""
+    choices = (wanted,) if typing.get_origin(wanted) is typing.Literal else typing.get_args(wanted) or (wanted,)
+    for choice in choices:
+        if typing.get_origin(choice) is typing.Literal:
+            return json.dumps(typing.get_args(choice)[0])
+    return next((text for kind, text in _EXAMPLES.items() if kind in choices), '""')
+
+
+def _toml(value: object) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value, default=str)
+
+
+_FILLED = {"path": 'path = "verdicts.jsonl"'}
+_EXAMPLES: dict[type, str] = {bool: "false", int: "1", float: "1.0"}
+
+_LINE = """# A line of edgeirf. Check it with: edgeirf run line.toml --check
+# Paths are relative to this file. "env:NAME" takes a value from the environment.
+
+[line]
+name = "line"
+# From the trigger to the verdict. A part without a verdict by then is rejected.
+{deadline}
+# How FAULT is left: "operator" (an acknowledgement) or "self" (try again).
+recover = "operator"
+# Parts that may be open at once.
+# queue = 16
+# Period of the heartbeat to the outputs in seconds.
+# heartbeat_s = 1.0
+# FAULT when the PLC's heartbeat does not change for so many seconds; 0: not watched.
+# peer_timeout_s = 0
+# When the GPU is lost, the CPU inspects, if it meets the deadline.
+# cpu_takeover = false
+# "together": every camera is a view of the same part. "each": each camera has its own parts.
+# parts = "together"
+"""
+
+_DETECTOR = """[detector]
+model = {model}
+# device = "auto"
+# product = "bottle"
+# precision = "fp16"
+# false_reject_rate = 0.01
+"""
+
+_CAMERA = """[[camera]]
+name = "{name}"
+uri = {uri}
+# Silence after which the camera counts as away, and the time to come back before FAULT, in seconds.
+# timeout_s = 10
+# reconnect_s = 60
+# "live": the newest frame; "file": every frame; "auto" chooses.
+# policy = "auto"
+# With a trigger: a frame that was taken so long before it still counts. Without: the greatest age of a frame.
+# staleness_ms = 0
+# pixel_format = "bayer_rggb8"
+"""
+
+_TRIGGER = """[trigger]
+# "free": each frame is a part; "http": POST /trigger; "plc": the handshake of the output that a PLC reads;
+# "gpio": each edge at an input pin; "software": a program in the same process.
+kind = "{kind}"
+"""
+
+_OUTPUT = """[[output]]
+kind = "{kind}"
+name = "{name}"
+"""
+
+_RECORDS = """[records]
+# One row a part in a SQLite file.
+# audit = "audit.db"
+# The frame and the heat map of each reject.
+# rejects = "rejects"
+# Watch for drift of light, focus and position.
+# drift = false
+"""

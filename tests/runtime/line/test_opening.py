@@ -1,0 +1,113 @@
+"""From ``line.toml`` to a plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeirf.errors import EdgeirfError, UsageError
+from edgeirf.runtime.line import opening
+from edgeirf.runtime.line.config import CameraSettings, LineConfig, read_config
+from edgeirf.runtime.triggers.network import HttpTrigger
+
+
+def config(tmp_path: Path, tiny: Path, text: str = "", line: str = "", camera: str = "") -> LineConfig:
+    (tmp_path / "line.toml").write_text(
+        f'[line]\ndeadline_ms = 5000\n{line}\n[detector]\nmodel = "{tiny}"\ndevice = "cpu"\n'
+        f'[[camera]]\nname = "top"\nuri = "test://?size=64&count=2"\n{camera}\n{text}'
+    )
+    return read_config(tmp_path / "line.toml")
+
+
+@pytest.mark.parametrize(
+    ("uri", "policy", "live"),
+    [
+        ("0", "auto", True),
+        ("0?width=640", "auto", True),
+        ("v4l2:///dev/video0", "auto", True),
+        ("rtsp://h/live", "auto", True),
+        ("genicam://1", "auto", True),
+        ("gst:videotestsrc", "auto", True),
+        ("test://", "auto", False),
+        ("parts", "auto", False),
+        ("parts", "live", True),
+        ("0", "file", False),
+    ],
+)
+def test_cameras_are_live_and_files_are_not(uri: str, policy: Any, live: bool) -> None:
+    assert opening.is_live(CameraSettings("top", uri, policy=policy)) == live
+
+
+def test_cameras_with_the_same_bundle_share_a_detector(tmp_path: Path, tiny_path: Path) -> None:
+    other = tmp_path / "other.irf"
+    other.write_bytes(tiny_path.read_bytes())
+    text = '[[camera]]\nname = "side"\nuri = "1"\n[[camera]]\nname = "back"\nuri = "2"\nmodel = "other.irf"\n'
+    plan = opening.open_plan(config(tmp_path, tiny_path, text))
+    keys = [station.detector for station in plan.stations]
+    assert keys[0] == keys[1] != keys[2]
+    assert {*plan.detectors} == {*keys}
+    assert plan.deadline_s == 5.0
+
+
+@pytest.mark.parametrize(
+    ("device", "taken", "taken_over", "said"),
+    [
+        ("tensorrt", 10.0, True, "the CPU takes over when the device is lost: 10 of 5000 ms"),
+        ("tensorrt", 9000.0, False, "note: the CPU does not take over: a frame takes it 9000 ms, the deadline is 5000"),
+        ("cpu", 10.0, False, ""),
+    ],
+)
+def test_the_cpu_takes_over_where_its_measured_latency_meets_the_deadline(
+    tmp_path: Path,
+    tiny_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    taken: float,
+    taken_over: bool,
+    said: str,
+) -> None:
+    monkeypatch.setattr(opening, "measured_ms", lambda detector, size: taken)
+    lines: list[str] = []
+    plan = opening.open_plan(config(tmp_path, tiny_path, line="cpu_takeover = true"), lines.append)
+    (detectors,) = plan.detectors.values()
+    detectors.open([(64, 64)]).close()
+    assert detectors.standby is not None
+    detectors.standby.__self__.device = device  # type: ignore[attr-defined]
+    standby = detectors.standby([(64, 64)])
+    assert (standby is not None) == taken_over
+    assert said in lines[-1]
+
+
+def test_the_latency_of_the_cpu_is_measured(tmp_path: Path, tiny_path: Path) -> None:
+    line = config(tmp_path, tiny_path)
+    with opening.load_detector(line, line.cameras[0]) as detector:
+        assert 0 < opening.measured_ms(detector, (64, 64)) < 10_000
+
+
+def test_triggers_are_opened_by_their_kind(tmp_path: Path, tiny_path: Path) -> None:
+    assert opening.open_trigger(config(tmp_path, tiny_path), []) is None
+    trigger = opening.open_trigger(config(tmp_path, tiny_path, "[trigger]\nkind = 'http'\nport = 0\n"), [])
+    assert isinstance(trigger, HttpTrigger)
+    with pytest.raises(UsageError, match="plc needs one output"):
+        opening.open_trigger(config(tmp_path, tiny_path, "[trigger]\nkind = 'plc'\n"), [])
+
+
+def test_the_reasons_of_all_monitors_are_one() -> None:
+    class Said:
+        def __init__(self, reason: str | None) -> None:
+            self.reason = reason
+
+        def watch(self, part: Any, frame: Any) -> str | None:
+            return self.reason
+
+    drift = opening.Drift({"a": Said(None), "b": Said("light"), "c": Said("focus")})
+    assert drift.watch(None, None) == "light; focus"  # type: ignore[arg-type]
+    assert opening.Drift({}).watch(None, None) is None  # type: ignore[arg-type]
+
+
+def test_a_bundle_that_is_not_there_is_an_error_of_the_start(tmp_path: Path) -> None:
+    plan = opening.open_plan(config(tmp_path, tmp_path / "none.irf"))
+    with pytest.raises(EdgeirfError, match="cannot read"):
+        next(iter(plan.detectors.values())).open([])
