@@ -77,21 +77,16 @@ std::string text(int64_t number) { return std::to_string(number); }
 
 struct Format {
   const char *name;
-  int channels, bytes;  // values a pixel, bytes a value
-  bool raw;             // colours are spread over several pixels: even sides
+  int bytes;  // a pixel
+  bool red_first;
+  bool raw;  // colours are spread over several pixels: even sides
 };
 constexpr Format kFormats[] = {
-    {"bgr8", 3, 1, false},       {"rgb8", 3, 1, false},       {"gray8", 1, 1, false},      {"bgr16", 3, 2, false},
-    {"rgb16", 3, 2, false},      {"gray16", 1, 2, false},     {"bayer_rggb8", 1, 1, true}, {"bayer_grbg8", 1, 1, true},
-    {"bayer_gbrg8", 1, 1, true}, {"bayer_bggr8", 1, 1, true}, {"nv12", 1, 1, true}};
+    {"bgr8", 3, false, false},       {"rgb8", 3, true, false},        {"gray8", 1, false, false},      {"bgr16", 6, false, false},
+    {"rgb16", 6, true, false},       {"gray16", 2, false, false},     {"bayer_rggb8", 1, false, true}, {"bayer_grbg8", 1, false, true},
+    {"bayer_gbrg8", 1, false, true}, {"bayer_bggr8", 1, false, true}, {"nv12", 1, false, true}};
 constexpr int32_t kFormatCount = sizeof kFormats / sizeof *kFormats;
-constexpr int32_t kMaxSide = 65535, kSmallestRaw = 4;
-
-int32_t format_named(const std::string &name) {
-  for (int32_t i = 0; i < kFormatCount; ++i)
-    if (name == kFormats[i].name) return i;
-  return -1;
-}
+constexpr int32_t kMaxSide = 65535, kSmallestRaw = 4, kSchema = 1;
 
 struct Frame {
   const uint8_t *pixels;
@@ -100,7 +95,7 @@ struct Frame {
 
   const Format &layout() const { return kFormats[format]; }
   size_t rows() const { return format == EDGEIRF_NV12 ? size_t(height) / 2 * 3 : size_t(height); }
-  size_t row_bytes() const { return size_t(width) * size_t(layout().channels) * size_t(layout().bytes); }
+  size_t row_bytes() const { return size_t(width) * size_t(layout().bytes); }
   size_t bytes() const { return rows() * row_bytes(); }
   bool packed() const { return stride == ptrdiff_t(row_bytes()); }
   const uint8_t *row(size_t index) const { return pixels + ptrdiff_t(index) * stride; }
@@ -538,7 +533,7 @@ namespace {
 // ---- Regions: the map above the pixel threshold, as edgeirf.runtime.scoring has them
 
 struct Area {
-  int32_t x = 0, y = 0, width = 0, height = 0;
+  int64_t x, y, width, height;  // in frame pixels
 };
 
 // Frame pixels from..to that `length` map pixels from `start` on touch.
@@ -557,16 +552,16 @@ edgeirf_region region_in_frame(const Blob &blob, int width, int height, const Ar
   edgeirf_region region{};
   outward(blob.x0, blob.x1 - blob.x0 + 1, width, area.width, region.x, region.width);
   outward(blob.y0, blob.y1 - blob.y0 + 1, height, area.height, region.y, region.height);
-  region.x += area.x;
-  region.y += area.y;
+  region.x += int32_t(area.x);
+  region.y += int32_t(area.y);
   const double cover = double(blob.pixels * area.width * area.height) / (double(width) * height);
-  region.area = int32_t(std::max(1.0, std::nearbyint(cover)));
+  region.area = int32_t(std::min(std::max(1.0, std::nearbyint(cover)), double(std::numeric_limits<int32_t>::max())));
   region.peak = blob.peak;
   return region;
 }
 
 // Connected areas (8-neighbours) by union-find, largest peak first.
-std::vector<edgeirf_region> find_regions(const float *map, int width, int height, float limit, const Area &area) {
+std::vector<edgeirf_region> find_regions(const float *map, int width, int height, double limit, const Area &area) {
   std::vector<int> parent(size_t(width) * size_t(height), -1);
   const auto root = [&](int i) {
     while (parent[size_t(i)] != i) i = parent[size_t(i)] = parent[size_t(parent[size_t(i)])];
@@ -575,7 +570,7 @@ std::vector<edgeirf_region> find_regions(const float *map, int width, int height
   const auto each_marked = [&](auto work) {
     for (int y = 0, i = 0; y < height; ++y)
       for (int x = 0; x < width; ++x, ++i)
-        if (map[i] > limit) work(x, y, i);
+        if (double(map[i]) > limit) work(x, y, i);
   };
   each_marked([&](int x, int y, int i) {
     parent[size_t(i)] = i;
@@ -597,57 +592,60 @@ std::vector<edgeirf_region> find_regions(const float *map, int width, int height
   return regions;
 }
 
-// ---- Layouts: what of the host's pixels is moved, so that the graph gets its own format
+// ---- What the graph says of itself: text, whoever wrote it
 
-// The graph's format takes the host's format after values of a pixel are reordered (rgb) or repeated (gray).
-bool can_repack(const Format &host, const Format &graph) {
-  return !host.raw && !graph.raw && host.bytes == graph.bytes && (graph.channels == 3 || host.channels == 1);
+Error bad_entry(const std::string &key) { return Error(EDGEIRF_BUNDLE, "line.onnx has no valid entry " + key + ": export it again"); }
+
+int32_t whole_number(const std::map<std::string, std::string> &info, const std::string &key, int32_t most) {
+  const auto found = info.find(key);
+  if (found == info.end() || found->second.empty() || found->second.size() > 9 ||
+      found->second.find_first_not_of("0123456789") != std::string::npos)
+    throw bad_entry(key);
+  const int32_t number = std::atoi(found->second.c_str());
+  if (number < 1 || number > most) throw bad_entry(key);
+  return number;
 }
 
-template <class Value>
-void repack_row(const uint8_t *from, uint8_t *to, int32_t width, int channels, bool swap) {
-  const auto *in = reinterpret_cast<const Value *>(from);
-  auto *out = reinterpret_cast<Value *>(to);
-  const int red = channels == 1 ? 0 : swap ? 2 : 0, green = channels == 1 ? 0 : 1, blue = channels == 1 ? 0 : swap ? 0 : 2;
-  for (int32_t x = 0; x < width; ++x, in += channels, out += 3) {
-    out[0] = in[red];
-    out[1] = in[green];
-    out[2] = in[blue];
-  }
+std::array<bool, kFormatCount> formats_in(const std::string &names) {
+  std::array<bool, kFormatCount> known{};
+  for (int32_t i = 0; i < kFormatCount; ++i) known[size_t(i)] = ("," + names + ",").find("," + std::string(kFormats[i].name) + ",") != std::string::npos;
+  return known;
 }
 
-// The frame as the graph takes it: the host's own memory where it is that already, else `room`.
-const uint8_t *as_graph_takes(const Frame &frame, int32_t format, Bytes &room) {
-  const Format &host = frame.layout();
-  if (frame.format == format && frame.packed()) return frame.pixels;
-  Frame wanted = frame;
-  wanted.format = format;
-  room.resize(wanted.bytes());
-  if (frame.format == format) {
-    frame.copy_to(room.data());
-    return room.data();
+// A JSON list of strings. The writer escapes quotes, backslashes and control characters, and leaves the rest in UTF-8.
+std::vector<std::string> json_strings(const std::string &json) {
+  std::vector<std::string> strings;
+  bool inside = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (c == '"') {
+      if (!inside) strings.emplace_back();
+      inside = !inside;
+    } else if (inside && c == '\\') {
+      if (++i == json.size() || (json[i] != '"' && json[i] != '\\' && json[i] != '/')) throw bad_entry("edgeirf.products");
+      strings.back().push_back(json[i]);
+    } else if (inside) {
+      strings.back().push_back(c);
+    } else if (!std::strchr("[], ", c)) {
+      throw bad_entry("edgeirf.products");
+    }
   }
-  const bool swap = host.channels == 3;
-  for (size_t y = 0; y < frame.rows(); ++y) {
-    uint8_t *out = room.data() + y * wanted.row_bytes();
-    host.bytes == 1 ? repack_row<uint8_t>(frame.row(y), out, frame.width, host.channels, swap)
-                    : repack_row<uint16_t>(frame.row(y), out, frame.width, host.channels, swap);
-  }
-  return room.data();
+  if (inside || strings.empty()) throw bad_entry("edgeirf.products");
+  return strings;
 }
 
 // ---- A bundle in this process
 
-const char *const kOutputs[] = {"score", "reject", "p_value", "threshold", "pixel_threshold", "map"};
-constexpr size_t kOutputCount = sizeof kOutputs / sizeof *kOutputs;
+enum Output : size_t { kScore, kReject, kPValue, kThreshold, kPixelThreshold, kPeak, kMap, kArea, kOutputCount };
+const char *const kOutputs[] = {"score", "reject", "p_value", "threshold", "pixel_threshold", "peak", "map", "area"};
+static_assert(sizeof kOutputs / sizeof *kOutputs == kOutputCount, "one name each");
 
 class Local final : public edgeirf {
  public:
   Local(const Ort &ort, const std::string &path, const edgeirf_options &options)
       : ort_(ort), memory_(nullptr, ort.api->ReleaseMemoryInfo), session_(nullptr, ort.api->ReleaseSession) {
-    const Bytes data = read_file(path);
     try {
-      open_session(member(data, "line.onnx"), options);
+      open_graph(path, options);
       read_metadata();
       read_signature();
     } catch (const Error &error) {
@@ -658,28 +656,42 @@ class Local final : public edgeirf {
   }
 
   void inspect(const Frame &frame, Result &result) override {
-    const Area area = area_of(frame);
+    check_frame(frame);
     Bytes room;
-    const uint8_t *pixels = as_graph_takes(frame, checked_format(frame), room);
-    std::array<OrtValue *, kOutputCount> raw{};
-    run(frame, pixels, raw);
-    std::vector<Owned<OrtValue>> owned;
-    for (OrtValue *value : raw) owned.push_back(ort_.own(value, ort_.api->ReleaseValue));
-    read_verdict(raw, result.verdict);
-    const float *map = map_of(raw[5]);
-    result.regions = find_regions(map, map_width, map_height, float(result.verdict.pixel_threshold), area);
+    if (!frame.packed()) {
+      room.resize(frame.bytes());
+      frame.copy_to(room.data());
+    }
+    const std::vector<Owned<OrtValue>> outputs = run(frame, frame.packed() ? frame.pixels : room.data());
+    edgeirf_verdict &verdict = result.verdict;
+    verdict.score = scalar(outputs[kScore]);
+    verdict.p_value = scalar(outputs[kPValue]);
+    verdict.threshold = scalar(outputs[kThreshold]);
+    verdict.pixel_threshold = scalar(outputs[kPixelThreshold]);
+    if (!std::isfinite(verdict.score)) throw Error(EDGEIRF_SCORE, "the score is not a finite number: export the bundle again");
+    const float *map = values<float>(outputs[kMap], kFloat, {map_height, map_width});
+    if (scalar(outputs[kPeak]) > verdict.pixel_threshold)
+      result.regions = find_regions(map, map_width, map_height, verdict.pixel_threshold, area_of(outputs[kArea]));
     if (result.map) std::memcpy(result.map, map, map_values() * sizeof(float));
-    result.verdict.reject = scalar(raw[1]) != 0;
+    verdict.reject = *values<uint8_t>(outputs[kReject], kBool, {}) != 0;
   }
 
  private:
   const Ort &ort_;
   Owned<OrtMemory> memory_;
   Owned<OrtSession> session_;
-  int32_t format_ = EDGEIRF_BGR8;
-  Area roi_{};  // all 0: the whole frame
-  bool has_product_ = false;
+  std::array<bool, kFormatCount> formats_{};
+  int32_t min_width_ = 0, min_height_ = 0, max_side_ = 0;
+  bool has_product_ = false, has_red_first_ = false;
   int64_t product_ = 0;
+
+  // A bare graph has no seal: its name alone says what it is, so that a damaged bundle is never taken for one.
+  void open_graph(const std::string &path, const edgeirf_options &options) {
+    const Bytes data = read_file(path);
+    const bool bare = path.size() > 5 && !path.compare(path.size() - 5, 5, ".onnx");
+    open_session(bare ? View{data.data(), data.size()} : member(data, "line.onnx"), options);
+    if (!bare) info["edgeirf.bundle"] = sha256_hex(data.data(), data.size());
+  }
 
   void open_session(const View &graph, const edgeirf_options &options) {
     const OrtApi *api = ort_.api;
@@ -731,20 +743,14 @@ class Local final : public edgeirf {
       info[key] = ort_.take(value);
     }
     if (keys) ort_.ok(api->AllocatorFree(ort_.allocator, keys));
-    if (info["edgeirf.schema"] != "1")
-      throw Error(EDGEIRF_BUNDLE, "line.onnx is of schema '" + info["edgeirf.schema"] + "', this library reads 1: upgrade it");
-    format_ = format_named(info.count("edgeirf.pixel_format") ? info["edgeirf.pixel_format"] : "bgr8");
-    if (format_ < 0) throw Error(EDGEIRF_BUNDLE, "line.onnx takes a pixel format that this library does not know: upgrade it");
-    if (info.count("edgeirf.roi") && !info["edgeirf.roi"].empty()) read_roi(info["edgeirf.roi"]);
-  }
-
-  void read_roi(const std::string &value) {
-    constexpr int32_t kMost = 1 << 20;
-    char rest = 0;
-    const int read = std::sscanf(value.c_str(), "%d,%d,%d,%d%c", &roi_.x, &roi_.y, &roi_.width, &roi_.height, &rest);
-    if (read != 4 || roi_.x < 0 || roi_.y < 0 || roi_.width < 1 || roi_.height < 1 || roi_.x > kMost || roi_.y > kMost ||
-        roi_.width > kMost || roi_.height > kMost)
-      throw Error(EDGEIRF_BUNDLE, "line.onnx has a region of interest that is not x,y,width,height");
+    const int32_t schema = whole_number(info, "edgeirf.schema", 999999999);
+    if (schema > kSchema)
+      throw Error(EDGEIRF_BUNDLE, "line.onnx is of schema " + text(schema) + ", this library reads " + text(kSchema) + ": upgrade the library");
+    formats_ = formats_in(info["edgeirf.pixel_formats"]);
+    if (std::find(formats_.begin(), formats_.end(), true) == formats_.end()) throw bad_entry("edgeirf.pixel_formats");
+    min_width_ = whole_number(info, "edgeirf.min_width", kMaxSide);
+    min_height_ = whole_number(info, "edgeirf.min_height", kMaxSide);
+    max_side_ = whole_number(info, "edgeirf.max_side", kMaxSide);
   }
 
   Tensor tensor_of(bool input, size_t index) const {
@@ -772,13 +778,17 @@ class Local final : public edgeirf {
 
   void read_signature() {
     const auto inputs = tensors(true), outputs = tensors(false);
-    const Format &format = kFormats[format_];
-    const auto frame = inputs.find("frame");
-    if (frame == inputs.end() || frame->second.type != (format.bytes == 1 ? kUint8 : kUint16) ||
-        frame->second.shape.size() != (format.channels == 3 ? 3u : 2u))
-      throw Error(EDGEIRF_BUNDLE, "line.onnx does not take a frame as its metadata says");
-    has_product_ = inputs.count("product") != 0;
-    if (inputs.size() != (has_product_ ? 2u : 1u)) throw Error(EDGEIRF_BUNDLE, "line.onnx has an input that this library does not know: upgrade it");
+    const auto takes = [&](const char *name, int type, size_t rank) {
+      const auto found = inputs.find(name);
+      if (found != inputs.end() && (found->second.type != type || found->second.shape.size() != rank))
+        throw Error(EDGEIRF_BUNDLE, std::string("line.onnx has another kind of input ") + name + " than edgeirf writes");
+      return found != inputs.end();
+    };
+    const bool has_frame = takes("frame", kUint8, 3);
+    has_product_ = takes("product", kInt64, 0);
+    has_red_first_ = takes("red_first", kBool, 0);
+    if (!has_frame || inputs.size() != size_t(1 + has_product_ + has_red_first_))
+      throw Error(EDGEIRF_BUNDLE, "line.onnx has other inputs than this library knows: upgrade the library");
     for (const char *name : kOutputs)
       if (!outputs.count(name)) throw Error(EDGEIRF_BUNDLE, std::string("line.onnx has no output ") + name);
     const Tensor &map = outputs.at("map");
@@ -790,13 +800,7 @@ class Local final : public edgeirf {
   }
 
   void choose_product(const char *asked) {
-    const std::string names = info.count("edgeirf.products") ? info["edgeirf.products"] : info["edgeirf.product"];
-    std::vector<std::string> known(1);
-    for (const char c : names)
-      if (c == '\n')
-        known.emplace_back();
-      else
-        known.back().push_back(c);
+    const auto known = has_product_ ? json_strings(info["edgeirf.products"]) : std::vector<std::string>{info["edgeirf.product"]};
     if (!asked && known.size() > 1) throw Error(EDGEIRF_ARGUMENT, "the bundle knows several products: name one in options.product");
     const auto found = asked ? std::find(known.begin(), known.end(), asked) : known.begin();
     if (found == known.end()) throw Error(EDGEIRF_ARGUMENT, std::string("the bundle knows no product ") + asked);
@@ -805,10 +809,15 @@ class Local final : public edgeirf {
   }
 
   void warm_up() {
-    const bool raw = kFormats[format_].raw;
-    int32_t width = roi_.width ? roi_.x + roi_.width : map_width, height = roi_.width ? roi_.y + roi_.height : map_height;
-    if (raw) width += width % 2, height += height % 2;
-    Frame black{nullptr, width, height, format_, 0};
+    constexpr int64_t kMost = 1 << 26;  // pixels: a region of interest may lie far inside of a large frame
+    const auto format = int32_t(std::find(formats_.begin(), formats_.end(), true) - formats_.begin());
+    int32_t width = min_width_, height = min_height_;
+    if (kFormats[format].raw) {
+      width = std::max(kSmallestRaw, width + width % 2);
+      height = std::max(kSmallestRaw, height + height % 2);
+    }
+    if (int64_t(width) * height > kMost) return;
+    Frame black{nullptr, width, height, format, 0};
     const Bytes pixels(black.bytes());
     black.pixels = pixels.data();
     black.stride = ptrdiff_t(black.row_bytes());
@@ -816,79 +825,69 @@ class Local final : public edgeirf {
     inspect(black, result);
   }
 
-  Area area_of(const Frame &frame) const {
-    if (!roi_.width) return {0, 0, frame.width, frame.height};
-    if (roi_.x + roi_.width > frame.width || roi_.y + roi_.height > frame.height)
-      throw Error(EDGEIRF_FRAME, "the frame is " + text(frame.width) + "x" + text(frame.height) +
-                                     " pixels and does not cover the region of interest " + text(roi_.width) + "x" + text(roi_.height) +
-                                     " at " + text(roi_.x) + "," + text(roi_.y) +
-                                     ": set the camera to the resolution the model was trained with");
-    return roi_;
+  void check_frame(const Frame &frame) const {
+    if (!formats_[size_t(frame.format)])
+      throw Error(EDGEIRF_FRAME, std::string("the bundle takes ") + info.at("edgeirf.pixel_formats") + " frames, not " + frame.layout().name +
+                                     ": convert the frame, or export the bundle for this format");
+    const std::string size = "the frame has " + text(frame.width) + "x" + text(frame.height) + " pixels, ";
+    if (std::max(frame.width, frame.height) > max_side_) throw Error(EDGEIRF_FRAME, size + "a side has " + text(max_side_) + " at most");
+    if (frame.width >= min_width_ && frame.height >= min_height_) return;
+    const auto roi = info.find("edgeirf.roi");
+    const bool whole = roi == info.end() || roi->second.empty();
+    throw Error(EDGEIRF_FRAME, size + "the " + (whole ? "network" : "region of interest (" + roi->second + ")") + " needs " + text(min_width_) +
+                                   "x" + text(min_height_) + " at least: set the camera to the resolution the model was trained with");
   }
 
-  int32_t checked_format(const Frame &frame) const {
-    const Format &host = frame.layout(), &graph = kFormats[format_];
-    if (frame.format == format_ || can_repack(host, graph)) return format_;
-    throw Error(EDGEIRF_FRAME, std::string("the bundle takes ") + graph.name + " frames, not " + host.name +
-                                   ": convert the frame, or export the bundle for this format");
+  Owned<OrtValue> tensor(void *data, size_t bytes, const std::vector<int64_t> &shape, int type) const {
+    OrtValue *value = nullptr;
+    ort_.ok(ort_.api->CreateTensorWithDataAsOrtValue(memory_.get(), data, bytes, shape.data(), shape.size(), type, &value));
+    return ort_.own(value, ort_.api->ReleaseValue);
   }
 
-  void run(const Frame &frame, const uint8_t *pixels, std::array<OrtValue *, kOutputCount> &raw) const {
-    const Format &format = kFormats[format_];
-    const int64_t shape[3] = {int64_t(frame.rows()), frame.width, 3};
-    const size_t bytes = frame.rows() * size_t(frame.width) * size_t(format.channels) * size_t(format.bytes);
-    const size_t rank = format.channels == 3 ? 3 : 2;
-    const char *names[] = {"frame", "product"};
-    OrtValue *inputs[2] = {};
-    // ONNX Runtime takes the input without const and does not write to it.
-    ort_.ok(ort_.api->CreateTensorWithDataAsOrtValue(memory_.get(), const_cast<uint8_t *>(pixels), bytes, shape, rank,
-                                                     format.bytes == 1 ? kUint8 : kUint16, &inputs[0]));
-    const auto frame_value = ort_.own(inputs[0], ort_.api->ReleaseValue);
+  std::vector<Owned<OrtValue>> run(const Frame &frame, const uint8_t *pixels) const {
     int64_t product = product_;
-    if (has_product_)
-      ort_.ok(ort_.api->CreateTensorWithDataAsOrtValue(memory_.get(), &product, sizeof product, nullptr, 0, kInt64, &inputs[1]));
-    const auto product_value = ort_.own(inputs[1], ort_.api->ReleaseValue);
-    ort_.ok(ort_.api->Run(session_.get(), nullptr, names, inputs, has_product_ ? 2 : 1, kOutputs, kOutputCount, raw.data()), EDGEIRF_FRAME,
-            "the frame cannot be inspected: ");
-  }
-
-  Tensor checked(OrtValue *value) const {
-    OrtTensorInfo *tensor = nullptr;
-    ort_.ok(ort_.api->GetTensorTypeAndShape(value, &tensor));
-    const auto owned = ort_.own(tensor, ort_.api->ReleaseTensorTypeAndShapeInfo);
-    return Tensor(ort_, tensor);
-  }
-
-  double scalar(OrtValue *value) const {
-    const Tensor tensor = checked(value);
-    for (const int64_t side : tensor.shape)
-      if (side != 1) throw Error(EDGEIRF_BUNDLE, "line.onnx has a verdict of several values");
-    void *data = nullptr;
-    ort_.ok(ort_.api->GetTensorMutableData(value, &data));
-    switch (tensor.type) {
-      case kFloat: return double(*static_cast<float *>(data));
-      case kDouble: return *static_cast<double *>(data);
-      case kBool: return *static_cast<uint8_t *>(data) != 0;
-      default: throw Error(EDGEIRF_BUNDLE, "line.onnx has a verdict of unknown type");
+    bool red_first = frame.layout().red_first;
+    std::vector<Owned<OrtValue>> inputs, outputs;
+    std::vector<const char *> names{"frame"};
+    // ONNX Runtime takes the input without const and does not write to it.
+    inputs.push_back(tensor(const_cast<uint8_t *>(pixels), frame.bytes(), {int64_t(frame.rows()), frame.width, frame.layout().bytes}, kUint8));
+    if (has_product_) {
+      names.push_back("product");
+      inputs.push_back(tensor(&product, sizeof product, {}, kInt64));
     }
+    if (has_red_first_) {
+      names.push_back("red_first");
+      inputs.push_back(tensor(&red_first, sizeof red_first, {}, kBool));
+    }
+    std::vector<const OrtValue *> given;
+    for (const auto &input : inputs) given.push_back(input.get());
+    std::array<OrtValue *, kOutputCount> raw{};
+    ort_.ok(ort_.api->Run(session_.get(), nullptr, names.data(), given.data(), given.size(), kOutputs, kOutputCount, raw.data()), EDGEIRF_FRAME,
+            "the frame cannot be inspected: ");
+    for (OrtValue *value : raw) outputs.push_back(ort_.own(value, ort_.api->ReleaseValue));
+    return outputs;
   }
 
-  const float *map_of(OrtValue *value) const {
-    const Tensor tensor = checked(value);
-    if (tensor.type != kFloat || tensor.shape != std::vector<int64_t>{map_height, map_width})
-      throw Error(EDGEIRF_BUNDLE, "line.onnx gave a map of another size than it says");
+  // The values of an output after its type and shape were compared.
+  template <class Value>
+  const Value *values(const Owned<OrtValue> &output, int type, const std::vector<int64_t> &shape) const {
+    OrtTensorInfo *raw = nullptr;
+    ort_.ok(ort_.api->GetTensorTypeAndShape(output.get(), &raw));
+    const auto owned = ort_.own(raw, ort_.api->ReleaseTensorTypeAndShapeInfo);
+    const Tensor found(ort_, raw);
+    if (found.type != type || found.shape != shape) throw Error(EDGEIRF_BUNDLE, "line.onnx gave a value of another type or size than it says");
     void *data = nullptr;
-    ort_.ok(ort_.api->GetTensorMutableData(value, &data));
-    return static_cast<const float *>(data);
+    ort_.ok(ort_.api->GetTensorMutableData(output.get(), &data));
+    return static_cast<const Value *>(data);
   }
 
-  void read_verdict(const std::array<OrtValue *, kOutputCount> &raw, edgeirf_verdict &verdict) const {
-    verdict.score = scalar(raw[0]);
-    verdict.p_value = scalar(raw[2]);
-    verdict.threshold = scalar(raw[3]);
-    verdict.pixel_threshold = scalar(raw[4]);
-    if (!std::isfinite(verdict.score))
-      throw Error(EDGEIRF_SCORE, "the score is not a finite number: the frame is smaller than the network's input, or the bundle is unusable");
+  double scalar(const Owned<OrtValue> &output) const { return *values<double>(output, kDouble, {}); }
+
+  Area area_of(const Owned<OrtValue> &output) const {
+    const int64_t *side = values<int64_t>(output, kInt64, {4});
+    if (std::any_of(side, side + 4, [](int64_t value) { return value < 0 || value > kMaxSide; }))
+      throw Error(EDGEIRF_BUNDLE, "line.onnx gave an area outside of every frame");
+    return {side[0], side[1], side[2], side[3]};
   }
 };
 
@@ -1036,19 +1035,23 @@ class Remote final : public edgeirf {
     if (hello.map_width < 1 || hello.map_height < 1 || hello.map_width > 8192 || hello.map_height > 8192 || hello.info_bytes < 0 ||
         size_t(hello.info_bytes) != packet.size() - sizeof hello)
       throw lost("the answer is not that of an edgeirf server");
-    // The host has room for the map of the bundle that it connected to.
-    if (known && (hello.map_width != map_width || hello.map_height != map_height)) throw lost("the server has another bundle now: connect again");
-    if (known) return;
-    map_width = hello.map_width;
-    map_height = hello.map_height;
+    std::map<std::string, std::string> said;
     const char *at = reinterpret_cast<const char *>(packet.data()) + sizeof hello, *end = at + hello.info_bytes;
     while (at < end) {  // key, 0, value, 0
       const char *value = std::find(at, end, '\0');
       if (value == end) break;
       const char *next = std::find(value + 1, end, '\0');
-      info[std::string(at, value)] = std::string(value + 1, next);
+      said[std::string(at, value)] = std::string(value + 1, next);
       at = next == end ? end : next + 1;
     }
+    // What the host has read of the bundle, and its room for the map, are those of the first one.
+    if (known) {
+      if (said == info && hello.map_width == map_width && hello.map_height == map_height) return;
+      throw lost("the server has another bundle or other settings now: connect again");
+    }
+    info = std::move(said);
+    map_width = hello.map_width;
+    map_height = hello.map_height;
   }
 
   Bytes receive() {

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgeirf.errors import BackendError, EdgeirfError, FrameError
 from edgeirf.runtime.detector import Detector
+from edgeirf.runtime.line.notify import Notifier
 from edgeirf.runtime.serve import protocol
 from edgeirf.runtime.serve.lock import listening
 from edgeirf.runtime.serve.memory import ClientMemory
@@ -84,9 +85,12 @@ class ShmServer:
             stack.callback(_drop_all, selector)
             selector.register(self._outlet, selectors.EVENT_READ)
             selector.register(server, selectors.EVENT_READ)
-            notify("READY=1")
+            notifier = Notifier()
+            stack.callback(notifier.stopping)
+            notifier.ready(f"listens on {self._path}")
             while True:
-                for key, _ in selector.select():
+                notifier.feed()
+                for key, _ in selector.select(notifier.interval_s and notifier.interval_s / 2):
                     if key.fileobj == self._outlet:
                         return
                     if key.fileobj is server:
@@ -146,21 +150,15 @@ class ShmServer:
         detector = self._detector
         settings = detector.bundle.manifest.preprocess
         info = {
-            "edgeirf.model": detector.bundle.label,
-            "edgeirf.sha256": detector.bundle.digest,
+            "edgeirf.model": detector.bundle.manifest.name,
+            "edgeirf.bundle": detector.bundle.digest,
             "edgeirf.product": detector.product,
             "edgeirf.graph": detector.model_key,
             "edgeirf.device": detector.device,
+            "edgeirf.threshold": repr(detector.threshold),
+            "edgeirf.pixel_formats": ",".join(protocol.FORMATS),
         }
         return protocol.hello((settings.size[0] * settings.tiles[0], settings.size[1] * settings.tiles[1]), info)
-
-
-def notify(state: str) -> None:
-    """Reports to systemd, where it started the process with ``Type=notify``; nothing elsewhere."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
-            supervisor.sendto(state.encode(), address.replace("@", "\0", 1) if address[0] == "@" else address)
 
 
 def _send(client: _Client, packet: bytes) -> bool:

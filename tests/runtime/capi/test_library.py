@@ -18,6 +18,7 @@ import pytest
 from embed_vectors import VECTORS, expected
 
 import edgeirf
+from edgeirf.bundle import Bundle
 from edgeirf.runtime.capi.sources import FOLDER
 from edgeirf.runtime.serve.protocol import FORMATS
 
@@ -128,16 +129,15 @@ SMALL_MAP = np.zeros(10, np.float32)
         ({"stride": -299}, FRAME, "a stride of -299 bytes is too short"),
         ({"format": 99}, FRAME, "there is no pixel format 99"),
         ({"format": -1}, FRAME, "there is no pixel format -1"),
-        ({"format": FORMATS.index("bgr16")}, FRAME, "takes bgr8 frames, not bgr16"),
         ({"format": FORMATS.index("bayer_rggb8")}, FRAME, "even sides, not 100x75"),
-        ({"format": FORMATS.index("nv12"), "height": 50}, FRAME, "takes bgr8 frames, not nv12"),
+        ({"format": FORMATS.index("nv12"), "height": 50}, FRAME, "frames, not nv12: convert the frame"),
         ({"format": FORMATS.index("nv12"), "height": 50, "stride": -100}, FRAME, "is not negative"),
         ({"struct_size": 0}, ARGUMENT, "struct_size is not set"),
         ({"struct_size": 47}, ARGUMENT, "struct_size is not set"),
         ({"verdict": None}, ARGUMENT, "there is no verdict"),
         ({"handle": None}, ARGUMENT, "no bundle is open"),
         ({"map_": SMALL_MAP}, ARGUMENT, "there is room for 10"),
-        ({"width": 40, "height": 40}, 5, "smaller than the network's input"),
+        ({"width": 63}, FRAME, "the frame has 63x75 pixels, the network needs 64x64 at least"),
     ],
 )
 def test_what_is_wrong_with_a_call_is_a_reject_and_one_line(
@@ -154,7 +154,7 @@ def test_a_frame_that_does_not_cover_the_region_of_interest(open_line: Callable[
     frame = np.zeros((70, 87, 3), np.uint8)
     with (
         open_line(VECTORS / "roi.irf") as line,
-        pytest.raises(host.EdgeirfError, match="does not cover the region"),
+        pytest.raises(host.EdgeirfError, match="87x70 pixels, the region of interest (.*) needs"),
     ):
         line.inspect(frame.tobytes(), 87, 70, host.BGR8)
 
@@ -193,8 +193,9 @@ def test_the_last_error_is_that_of_the_thread(whole: Any) -> None:
 
 
 def test_what_the_bundle_says_of_itself(whole: Any) -> None:
-    assert whole.info("edgeirf.model").startswith("whole@")
-    assert whole.info("edgeirf.pixel_format") == "bgr8"
+    assert whole.info("edgeirf.model") == "whole"
+    assert whole.info("edgeirf.pixel_formats") == "bgr8,rgb8,gray8,bgr16,rgb16,gray16"
+    assert whole.info("edgeirf.bundle") == Bundle.read(VECTORS / "whole.irf").digest
     assert whole.info("nothing") is None
     assert whole.library.edgeirf_abi() == 1
 
