@@ -43,6 +43,6 @@ def main(
         )
     with detector:
         server = ShmServer(detector, shm)
-        echo(f"{model}: {detector.bundle.label}, {detector.model_key} on {detector.executor.name}; listens on {shm}")
+        what = f"{detector.bundle.label}, {detector.model_key} on {detector.executor.name}"
         with stop_on_signal(server.stop):
-            server.run()
+            server.run(lambda: echo(f"{what}: listens on {shm}"))

@@ -7,7 +7,7 @@ import logging
 import os
 import selectors
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from edgeirf.errors import BackendError, EdgeirfError, FrameError
@@ -67,19 +67,23 @@ class ShmServer:
 
     def __init__(self, detector: Detector, path: Path) -> None:
         self._detector, self._path = detector, path
-        self._outlet, self._inlet = os.pipe()
-        os.set_blocking(self._inlet, False)
+        self._outlet, self._inlet = socket.socketpair()
+        self._inlet.setblocking(False)
         self._failures = 0
 
-    def run(self) -> None:
+    def run(self, listens: Callable[[], None] = lambda: None) -> None:
         """Serves until :meth:`stop`.
+
+        Args:
+            listens: called when clients can connect.
 
         Raises:
             UsageError: another server has the socket.
             BackendError: the socket is refused, or the device failed several times.
         """
         with contextlib.ExitStack() as stack:
-            stack.callback(_close, (self._inlet, self._outlet))
+            stack.enter_context(self._outlet)
+            stack.enter_context(self._inlet)
             server = stack.enter_context(listening(self._path))
             selector = stack.enter_context(selectors.DefaultSelector())
             stack.callback(_drop_all, selector)
@@ -88,10 +92,11 @@ class ShmServer:
             notifier = Notifier()
             stack.callback(notifier.stopping)
             notifier.ready(f"listens on {self._path}")
+            listens()
             while True:
                 notifier.feed()
                 for key, _ in selector.select(notifier.interval_s and notifier.interval_s / 2):
-                    if key.fileobj == self._outlet:
+                    if key.fileobj is self._outlet:
                         return
                     if key.fileobj is server:
                         self._accept(server, selector)
@@ -101,7 +106,7 @@ class ShmServer:
     def stop(self) -> None:
         """Ends :meth:`run` after the frame that it inspects; for signal handlers and other threads."""
         with contextlib.suppress(OSError):
-            os.write(self._inlet, b"x")
+            self._inlet.send(b"x")
 
     def _accept(self, server: socket.socket, selector: selectors.BaseSelector) -> None:
         with contextlib.suppress(OSError):
@@ -136,6 +141,8 @@ class ShmServer:
             return protocol.refusal(request.sequence, error)
         except EdgeirfError as error:
             return protocol.refusal(request.sequence, error)
+        except MemoryError:
+            return protocol.refusal(request.sequence, FrameError("the server has no memory for a frame of this size"))
         return packet
 
     def _inspect(self, client: _Client, request: Request) -> bytes:

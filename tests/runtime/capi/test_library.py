@@ -154,7 +154,7 @@ def test_a_frame_that_does_not_cover_the_region_of_interest(open_line: Callable[
     frame = np.zeros((70, 87, 3), np.uint8)
     with (
         open_line(VECTORS / "roi.irf") as line,
-        pytest.raises(host.EdgeirfError, match="87x70 pixels, the region of interest (.*) needs"),
+        pytest.raises(host.EdgeirfError, match=r"87x70 pixels, the region of interest \(.*\) needs"),
     ):
         line.inspect(frame.tobytes(), 87, 70, host.BGR8)
 
