@@ -15,7 +15,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -131,7 +130,7 @@ Frame checked_frame(const void *pixels, int32_t width, int32_t height, int32_t s
 
 uint32_t rotate(uint32_t value, int bits) { return value >> bits | value << (32 - bits); }
 
-void sha256_block(std::array<uint32_t, 8> &state, const uint8_t *block) {
+void sha256_block(uint32_t *state, const uint8_t *block) {
   static const uint32_t kRound[64] = {
       0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
       0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -145,22 +144,21 @@ void sha256_block(std::array<uint32_t, 8> &state, const uint8_t *block) {
   for (int i = 0; i < 16; ++i)
     w[i] = uint32_t(block[4 * i]) << 24 | uint32_t(block[4 * i + 1]) << 16 | uint32_t(block[4 * i + 2]) << 8 | block[4 * i + 3];
   for (int i = 16; i < 64; ++i) {
-    const uint32_t a = w[i - 15], b = w[i - 2];
-    w[i] = w[i - 16] + w[i - 7] + (rotate(a, 7) ^ rotate(a, 18) ^ a >> 3) + (rotate(b, 17) ^ rotate(b, 19) ^ b >> 10);
+    const uint32_t x = w[i - 15], y = w[i - 2];
+    w[i] = w[i - 16] + w[i - 7] + (rotate(x, 7) ^ rotate(x, 18) ^ x >> 3) + (rotate(y, 17) ^ rotate(y, 19) ^ y >> 10);
   }
-  std::array<uint32_t, 8> s = state;
+  uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4], f = state[5], g = state[6], h = state[7];
   for (int i = 0; i < 64; ++i) {
-    const uint32_t t1 = s[7] + (rotate(s[4], 6) ^ rotate(s[4], 11) ^ rotate(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6])) + kRound[i] + w[i];
-    const uint32_t t2 = (rotate(s[0], 2) ^ rotate(s[0], 13) ^ rotate(s[0], 22)) + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
-    std::rotate(s.begin(), s.end() - 1, s.end());
-    s[4] += t1;
-    s[0] = t1 + t2;
+    const uint32_t t1 = h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & f) ^ (~e & g)) + kRound[i] + w[i];
+    const uint32_t t2 = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+    h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
   }
-  for (size_t i = 0; i < 8; ++i) state[i] += s[i];
+  const uint32_t sums[8] = {a, b, c, d, e, f, g, h};
+  for (int i = 0; i < 8; ++i) state[i] += sums[i];
 }
 
 std::string sha256_hex(const uint8_t *data, size_t size) {
-  std::array<uint32_t, 8> state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
   const size_t whole = size / 64 * 64, rest = size - whole;
   for (size_t at = 0; at < whole; at += 64) sha256_block(state, data + at);
   uint8_t tail[128] = {};
@@ -205,13 +203,14 @@ FILE *open_file(const std::string &path) {
 #endif
 }
 
+// Messages do not name the file: the caller does.
 Bytes read_file(const std::string &path) {
 #if !defined(_WIN32)
   struct stat status {};  // a pipe or device may never end
-  if (!stat(path.c_str(), &status) && !S_ISREG(status.st_mode)) throw Error(EDGEIRF_BUNDLE, path + ": not a regular file");
+  if (!stat(path.c_str(), &status) && !S_ISREG(status.st_mode)) throw Error(EDGEIRF_BUNDLE, "not a regular file");
 #endif
   std::unique_ptr<FILE, int (*)(FILE *)> file(open_file(path), std::fclose);
-  if (!file) throw Error(EDGEIRF_BUNDLE, "cannot read " + path + ": " + std::strerror(errno));
+  if (!file) throw Error(EDGEIRF_BUNDLE, std::string("cannot be read: ") + std::strerror(errno));
 #if defined(_WIN32)
   const bool sized = !_fseeki64(file.get(), 0, SEEK_END);
   const int64_t size = sized ? _ftelli64(file.get()) : -1;
@@ -219,12 +218,12 @@ Bytes read_file(const std::string &path) {
   const bool sized = !fseeko(file.get(), 0, SEEK_END);
   const int64_t size = sized ? int64_t(ftello(file.get())) : -1;
 #endif
-  if (size < 0) throw Error(EDGEIRF_BUNDLE, path + ": not a regular file");
-  if (uint64_t(size) > kMaxBundle) throw Error(EDGEIRF_BUNDLE, path + ": " + text(size) + " bytes is more than a bundle may have");
+  if (size < 0) throw Error(EDGEIRF_BUNDLE, "not a regular file");
+  if (uint64_t(size) > kMaxBundle) throw Error(EDGEIRF_BUNDLE, text(size) + " bytes is more than a bundle may have");
   std::rewind(file.get());
   Bytes data(static_cast<size_t>(size));
   if (size && std::fread(data.data(), 1, data.size(), file.get()) != data.size())
-    throw Error(EDGEIRF_BUNDLE, "cannot read " + path + ": it became shorter");
+    throw Error(EDGEIRF_BUNDLE, "cannot be read: it became shorter");
   return data;
 }
 

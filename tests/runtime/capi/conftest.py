@@ -13,17 +13,18 @@ from typing import Any
 
 import pytest
 
-from edgeirf.runtime.capi.sources import FOLDER, onnxruntime_library
+from edgeirf.runtime.capi.sources import onnxruntime_library, write_sources
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # the helpers beside the tests are imported by name
 
-from embed_vectors import ROOT, VECTORS
+from embed_vectors import ROOT, VECTORS, needs
 
-WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wno-sign-conversion", "-Werror"]
+WARNINGS = "-Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror"
+BuiltOnce = Callable[[str, Callable[[Path], None]], Path]
 
 
 @pytest.fixture(scope="session")
-def built_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> BuiltOnce:
     """``built_once(name, build)``: what ``build(path)`` makes, once for all processes of the tests."""
 
     def get(name: str, build: Callable[[Path], None]) -> Path:
@@ -33,6 +34,7 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Calla
         with (shared / f"{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not done.exists():
+                shutil.rmtree(path, ignore_errors=True)
                 build(path)
                 done.touch()
         return path
@@ -40,20 +42,33 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Calla
     return get
 
 
-def compile_library(out: Path, *flags: str) -> None:
-    if shutil.which("g++") is None:
-        pytest.skip("g++ is not installed: apt install g++")
-    command = ["g++", "-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", *WARNINGS, *flags]
-    subprocess.run([*command, "-o", str(out), str(FOLDER / "edgeirf.cpp"), "-ldl"], check=True)
+@pytest.fixture(scope="session")
+def built(built_once: BuiltOnce) -> Path:
+    """A folder as after ``edgeirf capi DIR``, ``cmake``, ``cmake --build`` and ``cmake --install``."""
+    needs("cmake", "g++")
+    if onnxruntime_library() is None:
+        pytest.skip("this onnxruntime package has no shared library")
+
+    def build(folder: Path) -> None:
+        write_sources(folder)
+        binary = str(folder / "build")
+        flags = (f"-DCMAKE_INSTALL_PREFIX={folder / 'out'}", f"-DCMAKE_CXX_FLAGS={WARNINGS}")
+        quick = "-DCMAKE_CXX_FLAGS_RELEASE=-O1"
+        for command in (["-S", str(folder), "-B", binary, *flags, quick], ["--build", binary], ["--install", binary]):
+            subprocess.run(["cmake", *command], check=True, stdout=subprocess.DEVNULL)
+
+    return built_once("embed", build)
 
 
 @pytest.fixture(scope="session")
-def library_path(built_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+def library_path(built: Path) -> Path:
     """The compiled library."""
-    return built_once("libedgeirf.so", compile_library)
+    return built / "build" / "libedgeirf.so"
 
 
-def _load_host() -> ModuleType:
+@pytest.fixture(scope="session")
+def host() -> ModuleType:
+    """The ctypes binding of ``examples/embed/ctypes/host.py``."""
     spec = importlib.util.spec_from_file_location("embed_host", ROOT / "examples" / "embed" / "ctypes" / "host.py")
     assert spec is not None
     assert spec.loader is not None
@@ -64,24 +79,10 @@ def _load_host() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def host() -> ModuleType:
-    """The ctypes binding of ``examples/embed/ctypes/host.py``."""
-    return _load_host()
-
-
-@pytest.fixture(scope="session")
-def onnxruntime_path() -> Path:
-    library = onnxruntime_library()
-    if library is None:
-        pytest.skip("this onnxruntime package has no shared library")
-    return library
-
-
-@pytest.fixture(scope="session")
-def open_line(host: ModuleType, library_path: Path, onnxruntime_path: Path) -> Callable[..., Any]:
+def open_line(host: ModuleType, library_path: Path) -> Callable[..., Any]:
     """``open_line(path, **options)``: a bundle in the C library."""
     library = host.open_library(library_path)
-    return lambda path, **more: host.Line(library, path, **{"onnxruntime": str(onnxruntime_path).encode(), **more})
+    return lambda path, **more: host.Line(library, path, **more)
 
 
 @pytest.fixture

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 VECTORS = ROOT / "tests" / "data" / "embed"
@@ -21,3 +24,10 @@ def line_of(case: dict[str, Any], path: str) -> str:
     boxes = "".join(f", {w}x{h} at {x},{y}" for x, y, w, h, *_ in case["regions"])
     word = "REJECT" if case["reject"] else "good"
     return f"{path}: {word}, score {case['score']:.6g}, p-value {case['p_value']:.6g}{boxes}"
+
+
+def needs(*programs: str) -> None:
+    """Skips the test where a program is missing."""
+    for program in programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
