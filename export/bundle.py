@@ -37,6 +37,7 @@ from edgeirf.export.onnx.trace import to_onnx
 from edgeirf.export.precision.candidates import PRECISIONS, Fp32, Made, Prover, calibrations
 from edgeirf.export.precision.quantisers.choice import QUANTISERS
 from edgeirf.export.precision.validation import Pictures, calibration_pictures, gather
+from edgeirf.export.standalone.member import with_line
 from edgeirf.gate_report import GateReport
 from edgeirf.manifest import Manifest, Method, Model
 from edgeirf.runtime.executors.cpu import CpuExecutor
@@ -78,6 +79,7 @@ class Options:
         validation_folder: labelled images that the precisions must also pass on.
         keep_refused: keep precisions that fail their gate in the bundle, marked.
         keep_odd: let held-out pictures that do not look like the others set the threshold, too.
+        standalone: write ``line.onnx``, the graph for hosts without Python, into the bundle.
     """
 
     method: Literal["irf", "invad"] = "irf"
@@ -94,6 +96,7 @@ class Options:
     validation_folder: Path | None = None
     keep_refused: bool = False
     keep_odd: bool = False
+    standalone: bool = True
 
     def __post_init__(self) -> None:
         check_rate(self.false_reject_rate)
@@ -123,6 +126,7 @@ class Exported:
         images: number of pictures it was measured on.
         reduced: the FP16 and INT8 graphs, refused ones among them.
         examined: product to what was found among its held-out good parts.
+        left_out: why the bundle has no ``line.onnx`` though it was asked for; empty where it has one.
     """
 
     manifest: Manifest
@@ -130,6 +134,7 @@ class Exported:
     images: int
     reduced: tuple[Made, ...] = ()
     examined: Mapping[str, Examination] = field(default_factory=dict)
+    left_out: str = ""
 
 
 def export(
@@ -232,8 +237,15 @@ def export(
         bundle.REPORT: model_page(manifest, executor, pictures).encode(),
         **{made.model.file: made.graph for made in shipped},
     }
+    left_out = ""
+    if options.standalone:
+        progress("comparing the standalone graph with the runtime")
+        try:
+            members = with_line(path, manifest, members)
+        except UsageError as error:
+            left_out = str(error)
     bundle.write(path, manifest, members)
-    return Exported(manifest, parity, len(checked), tuple(reduced), examined)
+    return Exported(manifest, parity, len(checked), tuple(reduced), examined, left_out)
 
 
 def _reduce(reference: Fp32, pictures: Pictures, options: Options, progress: Callable[[str], None]) -> list[Made]:

@@ -12,7 +12,7 @@ from edgeirf.export.standalone.nodes import Nodes
 from edgeirf.settings import PixelFormat
 
 PLAIN: tuple[PixelFormat, ...] = ("bgr8", "rgb8", "gray8", "bgr16", "rgb16", "gray16")
-"""Formats that one graph takes all: bytes a pixel tell them apart, and red and blue change places."""
+"""Formats that one graph takes all: they differ in bytes a pixel, and in the places of red and blue."""
 
 _NONE = 9
 
@@ -23,7 +23,7 @@ def plain_values(nodes: Nodes, frame: str) -> tuple[str, str]:
     failure = "a_pixel_has_1_2_3_or_6_bytes"
     kind = nodes("Gather", kinds, nodes.side(frame, 2), name=f"{failure}_not_more")
     values = nodes("Gather", nodes.whole([1, 1, 3, 3]), kind, name=failure)
-    return values, nodes("Gather", nodes.whole([1, 2, 1, 2]), kind)
+    return values, nodes("Gather", nodes.whole([1, 2, 1, 2]), kind, name=f"{failure}_each")
 
 
 def to_bgr(nodes: Nodes, frame: str, pixel_format: PixelFormat) -> str:

@@ -11,21 +11,21 @@ import onnx
 from onnx import TensorProto, compose, helper
 
 from edgeirf.errors import UsageError
-from edgeirf.export.onnx.trace import OPSET
 from edgeirf.export.standalone.area_mean import MAX_SIDE, Axis, area_mean
 from edgeirf.export.standalone.formats import PLAIN, plain_values, to_bgr
 from edgeirf.export.standalone.nodes import Nodes
 from edgeirf.export.standalone.scored import add_decision, add_score
+from edgeirf.line_graph import PREFIX, SCHEMA, state
 from edgeirf.manifest import Manifest
 from edgeirf.onnx_check import check_graph
+from edgeirf.onnx_check.check import OPSETS
 from edgeirf.runtime.imaging.preprocess import smallest_frame
 from edgeirf.settings import PixelFormat, Preprocess
 
 if TYPE_CHECKING:
     from edgeirf.bundle import Bundle
 
-SCHEMA = 1
-PREFIX = "net_"
+OPSET = OPSETS[0]
 _SCALARS = {"score": TensorProto.DOUBLE, "reject": TensorProto.BOOL, "p_value": TensorProto.DOUBLE}
 _SCALARS |= dict.fromkeys(("threshold", "pixel_threshold", "peak"), TensorProto.DOUBLE)
 
@@ -74,16 +74,19 @@ def standalone(
     split = len(nodes.nodes)
     add_score(nodes, loaded.graph.output[0].name, field, settings, model.scoring, fits)
     add_decision(nodes, limits, product)
+    read = {name for node in nodes.nodes for name in node.input}
+    constants = [one for name, one in nodes.constants.items() if name in read]
     graph = helper.make_graph(
         [*nodes.nodes[:split], *loaded.graph.node, *nodes.nodes[split:]],
         manifest.name,
         _inputs(fixed is None),
         _outputs(settings),
-        [*loaded.graph.initializer, *nodes.constants.values()],
+        [*loaded.graph.initializer, *constants],
     )
     whole = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     whole.producer_name, whole.producer_version = "edgeirf", manifest.edgeirf
-    for name, text in metadata(manifest, key, pixel_format, fixed).items():
+    found = {**metadata(manifest, key, pixel_format, fixed), "edgeirf.state": state(manifest, key, network)}
+    for name, text in found.items():
         whole.metadata_props.add(key=name, value=text)
     onnx.checker.check_model(whole)
     return bytes(whole.SerializeToString())

@@ -75,14 +75,20 @@ def add_decision(nodes: Nodes, limits: Sequence[Limits], product: str) -> None:
         product: name of the index into them.
     """
     failure = "product_is_an_index_into_the_products"
+    # Gather counts a negative index from the end: -1, "not found" in many hosts, would be another product.
+    negative = nodes("Less", product, nodes.whole(0))
+    product = nodes("Where", negative, nodes.whole(len(limits)), product)
     nodes("Gather", nodes.double([one.threshold for one in limits]), product, out="threshold", name=failure)
-    nodes("Gather", nodes.double([one.pixel_threshold for one in limits]), product, out="pixel_threshold")
+    pixels = nodes.double([one.pixel_threshold for one in limits])
+    nodes("Gather", pixels, product, out="pixel_threshold", name=f"{failure}_too")
     passes = nodes("LessOrEqual", "score", "threshold")  # false for a score that is not a number
     passes = nodes("And", passes, nodes("GreaterOrEqual", "score", nodes.double(np.finfo(np.float64).min)))
     nodes("Not", passes, out="reject")
     longest = max(len(one.scores) for one in limits)
     table = [[*one.scores, *[-math.inf] * (longest - len(one.scores))] for one in limits]
-    higher = nodes("GreaterOrEqual", nodes("Gather", nodes.double(table), product), "score")
+    own = nodes("Gather", nodes.double(table), product, name=f"{failure}_of_scores")
+    higher = nodes("GreaterOrEqual", own, "score")
     count = nodes("ReduceSum", nodes.cast(higher, TensorProto.DOUBLE), nodes.whole([0]), keepdims=0)
-    parts = nodes("Gather", nodes.double([len(one.scores) + 1.0 for one in limits]), product)
+    parts = nodes.double([len(one.scores) + 1.0 for one in limits])
+    parts = nodes("Gather", parts, product, name=f"{failure}_of_counts")
     nodes("Div", nodes("Add", count, nodes.double(1.0)), parts, out="p_value")
