@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,7 +62,7 @@ def difference(bundle: Bundle, key: str, graph: bytes) -> float:
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     scores = []
     for image in bundle.golden["images"]:
-        frame = as_frame(np.asarray(image), settings)
+        frame = as_frame(image, settings)
         feed = {"frame": frame.view(np.uint8).reshape(*frame.shape[:2], -1), "product": np.array(0)}
         (score,) = session.run(["score"], {**feed, "red_first": np.array(False)})
         scores.append((float(score), executor.submit(frame).result().score))
@@ -70,11 +71,13 @@ def difference(bundle: Bundle, key: str, graph: bytes) -> float:
     return float(np.abs(graphs - runtimes).max() / max(np.abs(runtimes).max(), 1e-12))
 
 
-def as_frame(image: NDArray[np.generic], settings: Preprocess) -> Pixels:
+def as_frame(image: NDArray[np.integer[Any]], settings: Preprocess) -> Pixels:
     """A golden image ``(tiles, height, width, 3)`` RGB as the smallest BGR frame that shows it, the region in it."""
     (rows, columns), (height, width) = settings.tiles, settings.size
     whole = image.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
     x, y, *size = settings.roi or (0, 0, columns * width, rows * height)
     frame = np.zeros((*smallest_frame(settings), 3), image.dtype)
-    frame[y:, x:] = cv2.resize(whole[..., ::-1], tuple(size), interpolation=cv2.INTER_NEAREST)  # type: ignore[call-overload]
-    return frame  # type: ignore[return-value]
+    frame[y:, x:] = cv2.resize(
+        np.ascontiguousarray(whole[..., ::-1]), (size[0], size[1]), interpolation=cv2.INTER_NEAREST
+    )
+    return frame

@@ -58,7 +58,9 @@ class Nodes:
         """
         out = out or f"{kind.lower()}_{len(self.nodes)}"
         outputs = [out, f"{out}_places"] if kind == "TopK" else [out]
-        self.nodes.append(helper.make_node(kind, list(inputs), outputs, name=name or f"at_{out}", **attributes))
+        node = helper.make_node(kind, list(inputs), outputs, name=name or f"at_{out}")
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in sorted(attributes.items()))
+        self.nodes.append(node)
         return out
 
     def cast(self, value: str, to: int) -> str:

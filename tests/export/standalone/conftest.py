@@ -62,10 +62,16 @@ def run_nodes(nodes: Nodes, output: str, **inputs: NDArray[Any]) -> NDArray[Any]
     return found
 
 
-def int8_network() -> bytes:
-    """A network like the tiny one whose convolution has 8-bit weights and inputs."""
-    weight = np.random.default_rng(0).integers(-60, 60, (4, 3, 1, 1)).astype(np.int8)
-    constants = {"s": np.float32(1 / 127), "z": np.int8(0), "w": weight, "ws": np.float32(0.3)}
+def int8_network(network: bytes) -> bytes:
+    """The network of the tiny bundle with 8 bits for the weights and inputs of its convolution."""
+    weight = numpy_helper.to_array(onnx.load_from_string(network).graph.initializer[0])
+    scale = np.float32(np.abs(weight).max() / 127)
+    constants = {
+        "s": np.float32(1 / 127),
+        "z": np.int8(0),
+        "w": np.rint(weight / scale).astype(np.int8),
+        "ws": scale,
+    }
     nodes = [
         helper.make_node("AveragePool", ["image"], ["pooled"], kernel_shape=[8, 8], strides=[8, 8]),
         helper.make_node("QuantizeLinear", ["pooled", "s", "z"], ["q"]),
@@ -97,6 +103,6 @@ def compute() -> Callable[..., NDArray[Any]]:
 
 
 @pytest.fixture(scope="session")
-def int8() -> bytes:
+def int8(tiny_onnx: bytes) -> bytes:
     """See :func:`int8_network`."""
-    return int8_network()
+    return int8_network(tiny_onnx)
