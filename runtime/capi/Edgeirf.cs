@@ -56,18 +56,29 @@ namespace EdgeIrf
 
         Line(IntPtr handle) { this.handle = handle; }
 
-        /// <summary>Opens a bundle in this process.</summary>
-        public static Line Load(string bundle, int threads = 1) { return Open(edgeirf_load, bundle, threads, 0); }
+        /// <summary>Opens a bundle in this process; product: of a bundle of several products.</summary>
+        public static Line Load(string bundle, int threads = 1, string product = null)
+        {
+            var name = product == null ? IntPtr.Zero : Marshal.AllocHGlobal(Utf8(product).Length);
+            try
+            {
+                if (product != null) Marshal.Copy(Utf8(product), 0, name, Utf8(product).Length);
+                return Open(edgeirf_load, bundle, new Options { Threads = threads, Product = name });
+            }
+            finally { Marshal.FreeHGlobal(name); }
+        }
 
         /// <summary>Opens the bundle of a server, `edgeirf serve BUNDLE --shm SOCKET`.</summary>
-        public static Line Connect(string socket, int timeoutMs = 5000) { return Open(edgeirf_connect, socket, 0, timeoutMs); }
+        public static Line Connect(string socket, int timeoutMs = 5000)
+        {
+            return Open(edgeirf_connect, socket, new Options { TimeoutMs = timeoutMs });
+        }
 
         delegate int Opener(byte[] path, ref Options options, out IntPtr line);
 
-        static Line Open(Opener open, string path, int threads, int timeoutMs)
+        static Line Open(Opener open, string path, Options options)
         {
             if (edgeirf_abi() != 1) throw new EdgeirfException(1, "this file and the edgeirf library have different versions");
-            var options = new Options { Threads = threads, TimeoutMs = timeoutMs };
             options.StructSize = (uint)Marshal.SizeOf(options);
             IntPtr opened;
             Check(open(Utf8(path), ref options, out opened));

@@ -1,6 +1,9 @@
-"""Inspects pictures (binary PPM or PGM) through the C library, with ctypes alone: a pattern for any language.
+"""Inspects pictures through the C library, with ctypes alone: a pattern for any language.
 
-python host.py libedgeirf.so BUNDLE.irf PICTURE.ppm ...
+python host.py libedgeirf.so [--product NAME] BUNDLE PICTURE ...
+
+BUNDLE: .irf, a bare graph .onnx, or the socket of ``edgeirf serve``. PICTURE: binary PPM or PGM, or a camera's bytes
+with format and size in its name: part.nv12:1280x1024.
 """
 
 from __future__ import annotations
@@ -12,6 +15,12 @@ from pathlib import Path
 from types import TracebackType
 
 BGR8, RGB8, GRAY8, BGR16, RGB16, GRAY16, BAYER_RGGB8, BAYER_GRBG8, BAYER_GBRG8, BAYER_BGGR8, NV12 = range(11)
+FORMATS = (
+    *("bgr8", "rgb8", "gray8", "bgr16", "rgb16", "gray16"),
+    *("bayer_rggb8", "bayer_grbg8", "bayer_gbrg8", "bayer_bggr8", "nv12"),
+)
+HALF_BYTES = (6, 6, 2, 12, 12, 4, 2, 2, 2, 2, 3)
+"""Bytes of two pixels of each format."""
 
 
 class Options(ctypes.Structure):
@@ -113,23 +122,32 @@ class Line:
             raise EdgeirfError(code, self.library.edgeirf_last_error().decode())
 
 
-def read_picture(path: str | Path) -> tuple[bytes, int, int, int]:
-    """Pixels, width, height and format of a binary PPM or PGM file."""
-    data = Path(path).read_bytes()
-    head = re.match(rb"P([56])\s+(\d+)\s+(\d+)\s+255\s", data)
-    if head is None:
-        raise ValueError("not a binary PPM or PGM picture of 8 bits")
-    width, height, channels = int(head[2]), int(head[3]), 3 if head[1] == b"6" else 1
-    pixels = data[head.end() :]
-    if len(pixels) < width * height * channels:
+def read_picture(name: str | Path) -> tuple[bytes, int, int, int]:
+    """Pixels, width, height and format of a binary PPM or PGM file, or of a camera's bytes: ``part.nv12:1280x1024``."""
+    raw = re.fullmatch(r"(.+\.(\w+)):(\d{1,5})x(\d{1,5})", str(name))
+    if raw is not None and raw[2] in FORMATS:
+        width, height, number = int(raw[3]), int(raw[4]), FORMATS.index(raw[2])
+        pixels = Path(raw[1]).read_bytes()
+    else:
+        data = Path(name).read_bytes()
+        head = re.match(rb"P([56])\s+(\d+)\s+(\d+)\s+255\s", data)
+        if head is None:
+            raise ValueError("not a picture that can be read")
+        width, height, number = int(head[2]), int(head[3]), RGB8 if head[1] == b"6" else GRAY8
+        pixels = data[head.end() :]
+    if len(pixels) < width * height * HALF_BYTES[number] // 2:
         raise ValueError("the picture is cut short")
-    return pixels, width, height, RGB8 if channels == 3 else GRAY8
+    return pixels, width, height, number
 
 
-def main(library: str, bundle: str, *pictures: str) -> int:
+def main(library: str, *arguments: str) -> int:
     """Prints a verdict for each picture; 1 when a part was rejected, 2 on an error."""
+    options = {}
+    if arguments[0] == "--product":
+        options["product"], arguments = arguments[1].encode(), arguments[2:]
+    bundle, *pictures = arguments
     worst = 0
-    with Line(open_library(library), bundle, server=not bundle.endswith(".irf")) as line:
+    with Line(open_library(library), bundle, server=not bundle.endswith((".irf", ".onnx")), **options) as line:
         for picture in pictures:
             try:
                 verdict, regions = line.inspect(*read_picture(picture))
@@ -139,7 +157,7 @@ def main(library: str, bundle: str, *pictures: str) -> int:
                 continue
             word = "REJECT" if verdict.reject else "good"
             boxes = "".join(f", {r.width}x{r.height} at {r.x},{r.y}" for r in regions)
-            print(f"{picture}: {word}, score {verdict.score:.6g}, p-value {verdict.p_value:.6g}{boxes}")
+            print(f"{picture}: {word}, score {verdict.score:.9g}, p-value {verdict.p_value:.6g}{boxes}")
             worst = max(worst, verdict.reject)
     return worst
 

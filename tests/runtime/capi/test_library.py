@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from embed_vectors import VECTORS, expected
+from embed_vectors import GROUPS, VECTORS, frame_of
 
 import edgeirf
 from edgeirf.bundle import Bundle
@@ -32,11 +32,16 @@ def picture(name: str = "one.ppm") -> np.ndarray:
     return array.reshape(height, width, 3)[..., ::-1] if head == b"P6" else array.reshape(height, width)
 
 
-@pytest.mark.parametrize("bundle", ["whole.irf", "roi.irf"])
-def test_verdicts_are_those_of_the_python_runtime(open_line: Callable[..., Any], host: ModuleType, bundle: str) -> None:
-    with open_line(VECTORS / bundle) as line:
-        for case in (case for case in expected() if case["bundle"] == bundle):
-            verdict, regions = line.inspect(*host.read_picture(VECTORS / case["picture"]))
+@pytest.mark.parametrize(
+    ("bundle", "product", "cases"), GROUPS, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_verdicts_are_those_of_the_python_runtime(
+    open_line: Callable[..., Any], host: ModuleType, bundle: str, product: str, cases: list[dict[str, Any]]
+) -> None:
+    with open_line(VECTORS / bundle, product=product.encode()) as line:
+        assert line.info("edgeirf.product") == product
+        for case in cases:
+            verdict, regions = line.inspect(*host.read_picture(frame_of(case)))
             assert bool(verdict.reject) == case["reject"]
             assert verdict.p_value == case["p_value"]
             assert (verdict.threshold, verdict.pixel_threshold) == (case["threshold"], case["pixel_threshold"])
@@ -45,15 +50,6 @@ def test_verdicts_are_those_of_the_python_runtime(open_line: Callable[..., Any],
             assert boxes == [region[:5] for region in case["regions"]]
             assert [r.peak for r in regions] == pytest.approx([region[5] for region in case["regions"]], rel=1e-5)
             assert (verdict.n_regions, verdict.error) == (len(regions), 0)
-
-
-def test_the_committed_verdicts_are_those_of_this_runtime() -> None:
-    for case in expected():
-        with edgeirf.load(VECTORS / case["bundle"], device="cpu", threads=1) as detector:
-            verdict = detector(np.ascontiguousarray(picture(case["picture"]))).verdict
-        assert (verdict.reject, verdict.p_value) == (case["reject"], case["p_value"])
-        assert verdict.score == pytest.approx(case["score"], rel=1e-5)
-        assert [list(vars(r).values())[:5] for r in verdict.regions] == [region[:5] for region in case["regions"]]
 
 
 def test_every_layout_of_the_same_pixels_has_the_same_score(whole: Any, host: ModuleType) -> None:
@@ -152,7 +148,7 @@ def test_what_is_wrong_with_a_call_is_a_reject_and_one_line(
 def test_a_frame_that_does_not_cover_the_region_of_interest(open_line: Callable[..., Any], host: ModuleType) -> None:
     frame = np.zeros((70, 87, 3), np.uint8)
     with (
-        open_line(VECTORS / "roi.irf") as line,
+        open_line(VECTORS / "roi.irf", product=b"lid") as line,
         pytest.raises(host.EdgeirfError, match=r"87x70 pixels, the region of interest \(.*\) needs"),
     ):
         line.inspect(frame.tobytes(), 87, 70, host.BGR8)
@@ -220,6 +216,33 @@ def test_options_that_cannot_be_had(
 def test_a_provider_by_its_long_name(open_line: Callable[..., Any], host: ModuleType) -> None:
     with open_line(VECTORS / "whole.irf", provider=b"CPUExecutionProvider", threads=2) as line:
         assert line.inspect(*host.read_picture(VECTORS / "one.ppm"))[0].reject
+
+
+def test_a_bundle_of_several_products_asks_for_one(open_line: Callable[..., Any], host: ModuleType) -> None:
+    with pytest.raises(host.EdgeirfError, match=r"several products: name one in options\.product") as caught:
+        open_line(VECTORS / "roi.irf")
+    assert caught.value.code == ARGUMENT
+
+
+def test_a_bare_graph_takes_its_own_format_and_product(open_line: Callable[..., Any], host: ModuleType) -> None:
+    with open_line(VECTORS / "nv12.onnx") as line:
+        frame = np.zeros((96, 64, 3), np.uint8).tobytes()
+        with pytest.raises(host.EdgeirfError, match="the bundle takes nv12 frames, not bgr8: convert the frame"):
+            line.inspect(frame, 64, 64, host.BGR8)
+        assert line.inspect(frame, 64, 64, host.NV12)[0].reject
+    with pytest.raises(host.EdgeirfError, match="knows no product lid"):
+        open_line(VECTORS / "nv12.onnx", product=b"lid")
+
+
+def test_a_damaged_bundle_is_not_taken_for_a_bare_graph(
+    open_line: Callable[..., Any], host: ModuleType, tmp_path: Path
+) -> None:
+    (tmp_path / "x.irf").write_bytes((VECTORS / "nv12.onnx").read_bytes())
+    with pytest.raises(host.EdgeirfError, match="not an edgeirf bundle"):
+        open_line(tmp_path / "x.irf")
+    (tmp_path / "x.onnx").write_bytes((VECTORS / "whole.irf").read_bytes())
+    with pytest.raises(host.EdgeirfError, match="ONNX Runtime refuses"):
+        open_line(tmp_path / "x.onnx")
 
 
 def test_pipes_folders_and_files_that_are_not_there(

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from embed_vectors import ROOT, VECTORS, expected, needs
+from embed_vectors import CASES, ROOT, VECTORS, needs
 
 from edgeirf.runtime.capi.sources import onnxruntime_library
 
@@ -72,14 +72,14 @@ def test_another_onnx_runtime_with_the_same_binary(library_path: Path) -> None:
     other = os.environ.get("EDGEIRF_TEST_ONNXRUNTIME")
     if not other:
         pytest.skip("name the library of another ONNX Runtime in EDGEIRF_TEST_ONNXRUNTIME")
-    want = next(c for c in expected() if c["picture"] == "one.ppm")["score"]
+    want = next(c for c in CASES if c["picture"] == "one.ppm")["score"]
     assert float(in_a_process(library_path, other)) == pytest.approx(want, rel=1e-5)
 
 
 def test_the_environment_goes_before_the_path_of_the_build(
     library_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    want = next(c for c in expected() if c["picture"] == "one.ppm")["score"]
+    want = next(c for c in CASES if c["picture"] == "one.ppm")["score"]
     assert float(in_a_process(library_path, "")) == pytest.approx(want, rel=1e-5)
     monkeypatch.setenv("EDGEIRF_ONNXRUNTIME", str(tmp_path / "none.so"))
     assert in_a_process(library_path, "").startswith(f"{RUNTIME} cannot load ONNX Runtime")
