@@ -541,6 +541,13 @@ void outward(int64_t start, int64_t length, int64_t size, int64_t frame_size, in
   extent = int32_t(((start + length) * frame_size + size - 1) / size) - from;
 }
 
+// Map pixels x0..x1 of a row that are above the threshold; `parent` is a run of the same area, or the run itself.
+struct Run {
+  int y, x0, x1;
+  size_t parent;
+  float peak;
+};
+
 struct Blob {
   int x0, y0, x1, y1;
   int64_t pixels;
@@ -559,34 +566,50 @@ edgeirf_region region_in_frame(const Blob &blob, int width, int height, const Ar
   return region;
 }
 
-// Connected areas (8-neighbours) by union-find, largest peak first.
-std::vector<edgeirf_region> find_regions(const float *map, int width, int height, double limit, const Area &area) {
-  std::vector<int> parent(size_t(width) * size_t(height), -1);
-  const auto root = [&](int i) {
-    while (parent[size_t(i)] != i) i = parent[size_t(i)] = parent[size_t(parent[size_t(i)])];
-    return i;
-  };
-  const auto each_marked = [&](auto work) {
-    for (int y = 0, i = 0; y < height; ++y)
-      for (int x = 0; x < width; ++x, ++i)
-        if (double(map[i]) > limit) work(x, y, i);
-  };
-  each_marked([&](int x, int y, int i) {
-    parent[size_t(i)] = i;
-    const int before[4] = {x ? i - 1 : -1, y && x ? i - width - 1 : -1, y ? i - width : -1, y && x + 1 < width ? i - width + 1 : -1};
-    for (const int j : before)
-      if (j >= 0 && parent[size_t(j)] >= 0) {
-        const int a = root(i), b = root(j);
-        parent[size_t(std::max(a, b))] = std::min(a, b);
+size_t root(const std::vector<Run> &runs, size_t run) {
+  while (runs[run].parent != run) run = runs[run].parent;
+  return run;
+}
+
+// The runs of a map, row by row; runs that touch those of the row above (8-neighbours) are of one area.
+std::vector<Run> find_runs(const float *map, int width, int height, double limit) {
+  std::vector<Run> runs;
+  size_t above = 0;
+  for (int y = 0; y < height; ++y, map += width) {
+    const size_t here = runs.size();
+    for (int x = 0; x < width; ++x) {
+      if (!(double(map[x]) > limit)) continue;
+      Run run{y, x, x, runs.size(), map[x]};
+      for (; x + 1 < width && double(map[x + 1]) > limit; run.x1 = ++x) run.peak = std::max(run.peak, map[x + 1]);
+      runs.push_back(run);
+      while (above < here && runs[above].x1 + 1 < run.x0) ++above;
+      for (size_t k = above; k < here && runs[k].x0 <= run.x1 + 1; ++k) {
+        const size_t a = root(runs, k), b = root(runs, runs.size() - 1);
+        runs[std::max(a, b)].parent = std::min(a, b);
       }
-  });
-  std::map<int, Blob> blobs;
-  each_marked([&](int x, int y, int i) {
-    Blob &blob = blobs.emplace(root(i), Blob{x, y, x, y, 0, map[i]}).first->second;
-    blob = {std::min(blob.x0, x), blob.y0, std::max(blob.x1, x), y, blob.pixels + 1, std::max(blob.peak, map[i])};
-  });
+    }
+    above = here;
+  }
+  return runs;
+}
+
+// Connected areas of the map above the threshold, largest peak first; equal peaks in the order of their first pixel.
+std::vector<edgeirf_region> find_regions(const float *map, int width, int height, double limit, const Area &area) {
+  const std::vector<Run> runs = find_runs(map, width, height, limit);
+  std::vector<size_t> blob_of(runs.size());
+  std::vector<Blob> blobs;
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const Run &run = runs[i];
+    const size_t first = root(runs, i);
+    if (first == i) {
+      blob_of[i] = blobs.size();
+      blobs.push_back({run.x0, run.y, run.x1, run.y, 0, run.peak});
+    }
+    Blob &blob = blobs[blob_of[first]];
+    blob = {std::min(blob.x0, run.x0), blob.y0, std::max(blob.x1, run.x1), run.y, blob.pixels + run.x1 - run.x0 + 1, std::max(blob.peak, run.peak)};
+  }
   std::vector<edgeirf_region> regions;
-  for (const auto &labelled : blobs) regions.push_back(region_in_frame(labelled.second, width, height, area));
+  for (const Blob &blob : blobs) regions.push_back(region_in_frame(blob, width, height, area));
   std::stable_sort(regions.begin(), regions.end(), [](const auto &a, const auto &b) { return a.peak > b.peak; });
   return regions;
 }
@@ -973,6 +996,9 @@ class Remote final : public edgeirf {
       : path_(path), timeout_ms_(options.timeout_ms > 0 ? options.timeout_ms : 5000) {
     const std::lock_guard<std::mutex> lock(mutex_);
     connect_now();
+    const std::string serves = info["edgeirf.product"];
+    if (options.product && serves != options.product)
+      throw Error(EDGEIRF_ARGUMENT, path + ": the server inspects " + serves + ", not " + options.product + ": start it with --product");
   }
 
   void inspect(const Frame &frame, Result &result) override {

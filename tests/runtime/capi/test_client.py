@@ -135,6 +135,16 @@ def test_a_server_that_comes_back_with_another_bundle(
             assert fresh.info("edgeirf.model") == "other"
 
 
+def test_a_server_of_another_product(
+    serving: Any, tiny_detector: Detector, connect: Callable[..., Any], path: Path, host: ModuleType
+) -> None:
+    with serving(tiny_detector, path):
+        with pytest.raises(host.EdgeirfError, match="the server inspects part, not lid: start it with --product") as e:
+            connect(product=b"lid")
+        assert e.value.code == ARGUMENT
+        connect(product=b"part").close()
+
+
 class Slow:
     """A detector that waits before it inspects, as often as it is told."""
 

@@ -14,16 +14,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from embed_vectors import ROOT, VECTORS, needs
 
 from edgeirf.bundle import SEAL
 from edgeirf.runtime.capi.sources import FOLDER, onnxruntime_library
+from edgeirf.runtime.scoring import find_regions
 
 MUTANTS = int(os.environ.get("EDGEIRF_FUZZ", "40"))
 
 # hostile BUNDLE N: reads N mutants of a bundle, each sealed again.
 # hostile ONNXRUNTIME load BUNDLE ...: loads each, and inspects a gray frame with it.
+# hostile regions MAP WIDTH HEIGHT: finds the regions above 0.7.
 PROGRAM = """
 #include "edgeirf.cpp"
 
@@ -85,8 +88,19 @@ static void load(const char *onnxruntime, const char *path) {
   edgeirf_free(line);
 }
 
+// The regions of a map in a file of floats, in a frame of 1280x1024 pixels at 3,5.
+static void regions_of(const char *path, int width, int height, double limit) {
+  const Bytes data = read_file(path);
+  std::vector<float> map(data.size() / sizeof(float));
+  std::memcpy(map.data(), data.data(), data.size());
+  for (const edgeirf_region &r : find_regions(map.data(), width, height, limit, {3, 5, 1280, 1024}))
+    std::printf("%d %d %d %d %d %.9g\\n", r.x, r.y, r.width, r.height, r.area, double(r.peak));
+}
+
 int main(int count, char **arguments) {
-  if (count == 3) read_mutants(arguments[1], std::atoi(arguments[2]));
+  if (count == 3) return read_mutants(arguments[1], std::atoi(arguments[2])), 0;
+  if (count == 5 && !std::strcmp(arguments[1], "regions"))
+    return regions_of(arguments[2], std::atoi(arguments[3]), std::atoi(arguments[4]), 0.7), 0;
   for (int i = 3; i < count; ++i) load(arguments[1], arguments[i]);
 }
 """
@@ -195,6 +209,22 @@ def test_metadata_that_is_wrong(loaded: Callable[..., list[str]], tmp_path: Path
     for said, (_, _, message) in zip(loaded(*paths), WRONG, strict=True):
         assert said.startswith("2 1 1")
         assert message in said
+
+
+@pytest.mark.parametrize(("size", "levels"), [((31, 67), 10), ((64, 64), 1000), ((1, 90), 7), ((90, 1), 7)])
+def test_regions_are_those_of_python(
+    hostile: Callable[..., list[str]], tmp_path: Path, size: tuple[int, int], levels: int
+) -> None:
+    """Noise: many areas that touch at corners, meet late, or have equal peaks."""
+    noise = np.random.default_rng(levels).integers(0, levels + 1, size)
+    found = (noise / levels).astype(np.float32)
+    found[size[0] // 2, size[1] // 2] = np.nan
+    (tmp_path / "map").write_bytes(found.tobytes())
+    want = [vars(region).values() for region in find_regions(found, 0.7, (3, 5, 1280, 1024))]
+    assert hostile("regions", tmp_path / "map", size[1], size[0]) == [
+        f"{' '.join(map(str, list(box)[:5]))} {list(box)[5]:.9g}" for box in want
+    ]
+    assert len(want) > 5
 
 
 def module_at(path: Path) -> Any:
