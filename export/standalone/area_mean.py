@@ -76,7 +76,7 @@ class _Overlaps:
 
 
 def area_mean(nodes: Nodes, pixels: Pixels, down: Axis, across: Axis, value_bytes: tuple[str, str]) -> str:
-    """Means as ``(values, rows, columns)`` float64 of whole numbers.
+    """Means as ``(values, rows, columns)`` float32 of whole numbers.
 
     Args:
         nodes: gets the nodes.
@@ -100,11 +100,10 @@ def area_mean(nodes: Nodes, pixels: Pixels, down: Axis, across: Axis, value_byte
     worth = nodes(
         "Slice", nodes.double([[1.0, 256.0], [256.0, 65536.0]]), nodes.whole([0, 0]), nodes.shape(width, count)
     )
-    worth = nodes("Reshape", worth, nodes.whole([-1, 1]))
-    total = nodes("ReduceSum", nodes("Mul", total, worth), nodes.whole([2]), keepdims=0)
+    total = nodes("MatMul", nodes("Reshape", worth, nodes.whole([1, -1])), total)
     total = nodes("Reshape", total, nodes.whole([across.outputs, -1, down.outputs]))
     means = _rounded(nodes, total, (vertical, down.cells), (horizontal, across.cells))
-    return nodes("Transpose", means, perm=[1, 2, 0])
+    return nodes("Transpose", nodes.cast(means, TensorProto.FLOAT), perm=[1, 2, 0])
 
 
 def _overlaps(nodes: Nodes, axis: Axis, there: str, first: int) -> _Overlaps:

@@ -148,7 +148,7 @@ def _add_input(nodes: Nodes, settings: Preprocess, pixel_format: PixelFormat, re
     if settings.color == "gray":
         rgb = _gray(nodes, rgb)
     scale, offset = _scales(nodes, settings, wide)
-    planes = nodes("Add", nodes("Mul", nodes.cast(rgb, TensorProto.FLOAT), scale), offset)
+    planes = nodes("Add", nodes("Mul", rgb, scale), offset)
     if rows * columns > 1:
         planes = nodes("Reshape", planes, nodes.whole([3, rows, height, columns, width]))
         planes = nodes("Transpose", planes, perm=[1, 3, 0, 2, 4])
@@ -188,9 +188,10 @@ def _area(nodes: Nodes, sides: tuple[str, str], settings: Preprocess) -> tuple[t
 def _gray(nodes: Nodes, rgb: str) -> str:
     """Luminance of ``(3, H, W)``, three times: OpenCV's weights, with 15 bits behind the point."""
     weights = nodes.double(np.array([9798.0, 19235.0, 3735.0])[:, None, None])
-    total = nodes("ReduceSum", nodes("Mul", rgb, weights), nodes.whole([0]), keepdims=1)
+    total = nodes("Mul", nodes.cast(rgb, TensorProto.DOUBLE), weights)
+    total = nodes("ReduceSum", total, nodes.whole([0]), keepdims=1)
     gray = nodes("Floor", nodes("Div", nodes("Add", total, nodes.double(16384.0)), nodes.double(32768.0)))
-    return nodes("Gather", gray, nodes.whole([0, 0, 0]), axis=0)
+    return nodes("Gather", nodes.cast(gray, TensorProto.FLOAT), nodes.whole([0, 0, 0]), axis=0)
 
 
 def _scales(nodes: Nodes, settings: Preprocess, wide: str) -> tuple[str, str]:
