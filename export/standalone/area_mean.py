@@ -157,16 +157,11 @@ def _digits(nodes: Nodes, share: str, axis: Axis) -> tuple[str, str]:
 
 def _rounded(nodes: Nodes, total: str, down: tuple[_Overlaps, int], across: tuple[_Overlaps, int]) -> str:
     """``(columns, values, rows)`` sums to means."""
-    shapes = nodes.whole([1, 1, -1]), nodes.whole([-1, 1, 1])
-    high, wide = (nodes("Reshape", one.whole, shape) for (one, _), shape in zip((down, across), shapes, strict=True))
-    pixels = nodes.cast(nodes("Mul", high, wide), TensorProto.DOUBLE)
-    twice = nodes(
-        "And",
-        *(
-            nodes("Equal", nodes("Reshape", one.tile, shape), nodes.whole(2 * cells))
-            for (one, cells), shape in zip((down, across), shapes, strict=True)
-        ),
-    )
+    pixels, twice = [], []
+    for (one, cells), shape in ((down, [1, 1, -1]), (across, [-1, 1, 1])):
+        pixels.append(nodes.cast(nodes("Reshape", one.whole, nodes.whole(shape)), TensorProto.DOUBLE))
+        double = nodes("Equal", nodes("Reshape", one.tile, nodes.whole(shape)), nodes.whole(2 * cells))
+        twice.append(nodes.cast(double, TensorProto.DOUBLE))
     # Means of 2x2 pixels are quarters: an eighth more turns half-way into up and changes no other.
-    up = nodes("Where", twice, nodes.double(0.125), nodes.double(0.0))
-    return nodes("Round", nodes("Add", nodes("Div", total, pixels), up))
+    up = nodes("Mul", nodes("Mul", twice[0], nodes.double(0.125)), twice[1])
+    return nodes("Round", nodes("Add", nodes("Div", total, nodes("Mul", *pixels)), up))
