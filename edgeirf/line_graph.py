@@ -30,10 +30,34 @@ _OUTPUTS = {
 }
 OPERATORS = frozenset(
     (
-        *("Add", "And", "AveragePool", "BitShift", "Cast", "Concat", "Conv", "DepthToSpace", "Div", "Equal", "Floor"),
-        *("Gather", "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "MatMul", "Max", "Min", "Mod", "Mul", "Not"),
-        *("Or", "Range", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare", "Reshape", "Round"),
-        *("Shape", "Slice", "Sqrt", "Squeeze", "Sub", "TopK", "Transpose", "Unsqueeze", "Where"),
+        *(
+            "Add",
+            "And",
+            "Cast",
+            "Clip",
+            "Concat",
+            "Conv",
+            "Div",
+            "Equal",
+            "Floor",
+            "Gather",
+            "GreaterOrEqual",
+            "Identity",
+        ),
+        *("Less", "LessOrEqual", "MatMul", "MatMulInteger", "Max", "Min", "Mod", "Mul", "Not", "Range", "ReduceMax"),
+        *(
+            "ReduceMean",
+            "ReduceMin",
+            "ReduceSum",
+            "ReduceSumSquare",
+            "Reshape",
+            "Round",
+            "Shape",
+            "Slice",
+            "Sqrt",
+            "Sub",
+        ),
+        *("TopK", "Transpose", "Unsqueeze", "Where"),
     )
 )
 """Around the network. Inside it is what :func:`edgeirf.onnx_check.check_graph` has passed."""
@@ -82,7 +106,7 @@ def check_line(data: bytes, manifest: Manifest, members: Mapping[str, bytes]) ->
             raise ValueError(f"schema {said.get('schema', '')[:9]!r}, graph {key[:60]!r}")
         network = members[manifest.models[key].file]
         if said.get("state") != state(manifest, key, network):
-            raise BundleError(f"{MEMBER} is of other thresholds or settings: `edgeirf export BUNDLE -o NEW` renews it")
+            raise BundleError(f"{MEMBER} is of other thresholds or settings: export the bundle from its run again")
         _check_ends(graph)
         _check_nodes(graph, parse(network))
     except (LookupError, TypeError, ValueError) as error:

@@ -1,12 +1,14 @@
 """Area means in ONNX: exact, whatever the order in which a processor adds.
 
-Overlaps of pixels and areas are whole numbers. Rows are added in float32, where a sum stays below 255 * 65535 < 2^24;
-columns in float64. The mean is rounded to the nearest number and to the even one half-way, as
+Overlaps of pixels and areas are whole numbers, divided by all that they have in common: one where an area is a whole
+number of pixels. Rows are added in int32, bytes times bytes, without a copy of the frame in float; columns, of which
+few values are left, in float64. The mean is rounded to the nearest number and to the even one half-way, as
 :mod:`edgeirf.runtime.imaging.resize` rounds it, and up in the case of 2x2 pixels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +17,32 @@ from onnx import TensorProto
 from edgeirf.export.standalone.nodes import Nodes
 
 MAX_SIDE = 65535
-"""Pixels of a side up to which float32 holds the sums of rows."""
+"""Pixels of a side up to which int32 holds the sums of rows."""
+
+
+def _as_it_is(places: str) -> str:
+    return places
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A picture whose area is averaged.
+
+    Attributes:
+        name: of the tensor ``(split, groups, height, n)`` uint8. One split: n is pixels times bytes a pixel. Two: even
+            and odd columns apart, one byte each.
+        sides: names of the picture's height and width.
+        start: row and column of the area's first pixel.
+        groups: colours that lie apart.
+        row, column: write nodes from places in the picture to places in the tensor.
+    """
+
+    name: str
+    sides: tuple[str, str]
+    start: tuple[int, int] = (0, 0)
+    groups: int = 1
+    row: Callable[[str], str] = _as_it_is
+    column: Callable[[str], str] = _as_it_is
 
 
 @dataclass(frozen=True)
@@ -32,48 +59,54 @@ class Axis:
     tiles: int
     cells: int
 
+    @property
+    def outputs(self) -> int:
+        """Of all tiles."""
+        return self.tiles * self.cells
+
 
 @dataclass(frozen=True)
 class _Overlaps:
-    """Names: source of each output ``(n, K)``, and how much of it the output covers."""
+    """Names, for each output: sources ``(n, K)``, how much of each it covers, the sum of that, pixels of its tile."""
 
     source: str
     share: str
+    whole: str
+    tile: str
 
 
-def area_mean(nodes: Nodes, area: str, down: Axis, across: Axis, value_bytes: tuple[str, str]) -> str:
-    """``(H, W, bytes)`` uint8 to ``(values, rows, columns)`` float64 of whole numbers.
+def area_mean(nodes: Nodes, pixels: Pixels, down: Axis, across: Axis, value_bytes: tuple[str, str]) -> str:
+    """Means as ``(values, rows, columns)`` float32 of whole numbers.
 
     Args:
         nodes: gets the nodes.
-        area: name of the pixels.
+        pixels: of the picture.
         down, across: the axes.
-        value_bytes: names of scalars: values a pixel, bytes a value (little-endian).
+        value_bytes: names of scalars: values a pixel that lie side by side, bytes a value (little-endian).
     """
     values, width = value_bytes
-    rows, columns = down.tiles * down.cells, across.tiles * across.cells
-    total = _sums(nodes, area, down, across)  # (columns, bytes * rows)
-    total = nodes("Reshape", total, nodes.shape(columns, values, width, rows))
-    worth = nodes("Slice", nodes.double([[1.0], [256.0]]), nodes.whole([0]), nodes.shape(width))
-    total = nodes("ReduceSum", nodes("Mul", total, worth), nodes.whole([2]), keepdims=0)
-    return nodes("Transpose", _rounded(nodes, total, down, across), perm=[1, 2, 0])
-
-
-def _sums(nodes: Nodes, area: str, down: Axis, across: Axis) -> str:
-    height, width = nodes.side(area, 0), nodes.side(area, 1)
-    vertical, horizontal = _overlaps(nodes, down, height), _overlaps(nodes, across, width)
-    rows = down.tiles * down.cells
-    lines = nodes("Gather", nodes("Reshape", area, nodes.shape(height, -1)), vertical.source, axis=0)
-    weights = nodes("Unsqueeze", nodes.cast(vertical.share, TensorProto.FLOAT), nodes.whole([1]))
-    summed = nodes("MatMul", weights, nodes.cast(lines, TensorProto.FLOAT))  # (rows, 1, W * bytes)
-    turned = nodes("Transpose", nodes("Reshape", summed, nodes.whole([rows, -1])), perm=[1, 0])
-    turned = nodes("Reshape", turned, nodes.shape(width, -1))  # (W, bytes * rows)
-    parts = nodes.cast(nodes("Gather", turned, horizontal.source, axis=0), TensorProto.DOUBLE)
+    vertical = _overlaps(nodes, down, pixels.sides[0], pixels.start[0])
+    horizontal = _overlaps(nodes, across, pixels.sides[1], pixels.start[1])
+    digits, count = _digits(nodes, vertical.share, down)
+    lines = nodes("Gather", pixels.name, pixels.row(vertical.source), axis=2)  # (split, groups, rows, K, n)
+    summed = nodes("MatMulInteger", digits, nodes("Unsqueeze", lines, nodes.whole([1])))
+    flat = nodes("Reshape", summed, nodes.shape(-1, nodes.side(pixels.name, 3)))
+    # (n, split * digits * groups * rows): one pixel after the other, whether its parts lie side by side or apart.
+    turned = nodes("Reshape", nodes("Transpose", flat, perm=[1, 0]), nodes.shape(pixels.sides[1], -1))
+    parts = nodes.cast(nodes("Gather", turned, pixels.column(horizontal.source), axis=0), TensorProto.DOUBLE)
     weights = nodes("Unsqueeze", nodes.cast(horizontal.share, TensorProto.DOUBLE), nodes.whole([1]))
-    return nodes("MatMul", weights, parts)
+    total = nodes("MatMul", weights, parts)
+    total = nodes("Reshape", total, nodes.shape(across.outputs, values, -1, pixels.groups * down.outputs))
+    worth = nodes(
+        "Slice", nodes.double([[1.0, 256.0], [256.0, 65536.0]]), nodes.whole([0, 0]), nodes.shape(width, count)
+    )
+    total = nodes("MatMul", nodes("Reshape", worth, nodes.whole([1, -1])), total)
+    total = nodes("Reshape", total, nodes.whole([across.outputs, -1, down.outputs]))
+    means = _rounded(nodes, total, (vertical, down.cells), (horizontal, across.cells))
+    return nodes("Transpose", nodes.cast(means, TensorProto.FLOAT), perm=[1, 2, 0])
 
 
-def _overlaps(nodes: Nodes, axis: Axis, there: str) -> _Overlaps:
+def _overlaps(nodes: Nodes, axis: Axis, there: str, first: int) -> _Overlaps:
     """Output j of a tile covers pixels from j * tile to (j + 1) * tile in units of 1 / cells.
 
     Sources are kept below ``there``, the pixels that there are: a frame that is too small is found elsewhere.
@@ -90,8 +123,12 @@ def _overlaps(nodes: Nodes, axis: Axis, there: str) -> _Overlaps:
     source = nodes("Add", nodes("Div", begin, cells), nodes("Range", nodes.whole(0), count, one))
     end = nodes("Min", nodes("Add", begin, tile), nodes("Mul", nodes("Add", source, one), cells))
     share = nodes("Max", nodes("Sub", end, nodes("Max", begin, nodes("Mul", source, cells))), nodes.whole(0))
-    place = nodes("Min", nodes("Add", start, source), nodes("Sub", there, one))
-    return _Overlaps(place, share)
+    common = _common(nodes, tile, axis.cells)
+    place = nodes("Add", nodes("Add", start, source), nodes.whole(first))
+    place = nodes("Min", place, nodes("Sub", there, one))
+    flat = nodes.whole([-1])
+    whole, tile = (nodes("Reshape", name, flat) for name in (nodes("Div", tile, common), tile))
+    return _Overlaps(place, nodes("Div", share, common), whole, tile)
 
 
 def _positive(nodes: Nodes, tile: str, cells: int) -> str:
@@ -99,25 +136,32 @@ def _positive(nodes: Nodes, tile: str, cells: int) -> str:
     return nodes("Min", nodes("Mod", tile, nodes.whole(cells)), nodes.whole(1))
 
 
-def _rounded(nodes: Nodes, total: str, down: Axis, across: Axis) -> str:
+def _common(nodes: Nodes, tile: str, cells: int) -> str:
+    """Largest common divisor of a tile's pixels ``(n, 1)`` and its cells; all shares are multiples of it."""
+    divisors = nodes.whole([one for one in range(1, cells + 1) if cells % one == 0])
+    fits = nodes("Equal", nodes("Mod", tile, divisors), nodes.whole(0))
+    return nodes("ReduceMax", nodes("Where", fits, divisors, nodes.whole(1)), axes=[1], keepdims=1)
+
+
+def _digits(nodes: Nodes, share: str, axis: Axis) -> tuple[str, str]:
+    """Shares as bytes ``(digits, 1, rows, 1, K)``, the low ones first, and the name of how many digits there are."""
+    count = nodes.whole(1)
+    digits = nodes("Unsqueeze", share, nodes.whole([0]))
+    if axis.cells > 255:  # a share is that large where areas and pixels have nothing in common
+        largest = nodes("ReduceMax", nodes("Reshape", share, nodes.whole([-1])), keepdims=0)
+        count = nodes("Add", count, nodes("Min", nodes("Div", largest, nodes.whole(256)), nodes.whole(1)))
+        powers = nodes("Slice", nodes.whole([[[1]], [[256]]]), nodes.whole([0]), nodes.shape(count))
+        digits = nodes("Mod", nodes("Div", digits, powers), nodes.whole(256))
+    return nodes("Unsqueeze", nodes.cast(digits, TensorProto.UINT8), nodes.whole([1, 3])), count
+
+
+def _rounded(nodes: Nodes, total: str, down: tuple[_Overlaps, int], across: tuple[_Overlaps, int]) -> str:
     """``(columns, values, rows)`` sums to means."""
-    rows, columns = _tile_sides(nodes, down), _tile_sides(nodes, across)
-    high = nodes("Reshape", rows, nodes.whole([1, 1, -1]))
-    wide = nodes("Reshape", columns, nodes.whole([-1, 1, 1]))
-    pixels = nodes.cast(nodes("Mul", high, wide), TensorProto.DOUBLE)
-    twice = nodes(
-        "And",
-        nodes("Equal", high, nodes.whole(2 * down.cells)),
-        nodes("Equal", wide, nodes.whole(2 * across.cells)),
-    )
+    pixels, twice = [], []
+    for (one, cells), shape in ((down, [1, 1, -1]), (across, [-1, 1, 1])):
+        pixels.append(nodes.cast(nodes("Reshape", one.whole, nodes.whole(shape)), TensorProto.DOUBLE))
+        double = nodes("Equal", nodes("Reshape", one.tile, nodes.whole(shape)), nodes.whole(2 * cells))
+        twice.append(nodes.cast(double, TensorProto.DOUBLE))
     # Means of 2x2 pixels are quarters: an eighth more turns half-way into up and changes no other.
-    up = nodes("Where", twice, nodes.double(0.125), nodes.double(0.0))
-    return nodes("Round", nodes("Add", nodes("Div", total, pixels), up))
-
-
-def _tile_sides(nodes: Nodes, axis: Axis) -> str:
-    """Pixels of the tile of each output."""
-    bounds = nodes("Mul", nodes.whole(np.arange(axis.tiles + 1)), axis.length)
-    bounds = nodes("Div", bounds, nodes.whole(axis.tiles))
-    of = np.repeat(np.arange(axis.tiles), axis.cells)
-    return nodes("Sub", nodes("Gather", bounds, nodes.whole(of + 1)), nodes("Gather", bounds, nodes.whole(of)))
+    up = nodes("Mul", nodes("Mul", twice[0], nodes.double(0.125)), twice[1])
+    return nodes("Round", nodes("Add", nodes("Div", total, nodes("Mul", *pixels)), up))

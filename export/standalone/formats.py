@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto
 
+from edgeirf.export.standalone.area_mean import Pixels
 from edgeirf.export.standalone.nodes import Nodes
 from edgeirf.settings import PixelFormat
 
@@ -26,39 +27,49 @@ def plain_values(nodes: Nodes, frame: str) -> tuple[str, str]:
     return values, nodes("Gather", nodes.whole([1, 2, 1, 2]), kind, name=f"{failure}_each")
 
 
-def to_bgr(nodes: Nodes, frame: str, pixel_format: PixelFormat) -> str:
-    """Bayer or NV12 to ``(H, W, 3)`` BGR uint8."""
-    return _nv12(nodes, frame) if pixel_format == "nv12" else _bayer(nodes, frame, pixel_format)
+def to_planes(nodes: Nodes, frame: str, pixel_format: PixelFormat, start: tuple[int, int] = (0, 0)) -> Pixels:
+    """Bayer or NV12 to blue, green and red; even and odd columns apart, which spares the pixels a second sorting.
+
+    Args:
+        nodes: gets the nodes.
+        frame: name of the camera's bytes ``(rows, width, 1)``.
+        pixel_format: of the frame.
+        start: row and column of the first pixel that is inspected.
+    """
+    return _nv12(nodes, frame, start) if pixel_format == "nv12" else _bayer(nodes, frame, pixel_format, start)
 
 
-def _nv12(nodes: Nodes, frame: str) -> str:
+def _nv12(nodes: Nodes, frame: str, start: tuple[int, int]) -> Pixels:
     """BT.601 in fixed point: 20 bits behind the point, as OpenCV computes it."""
 
-    def number(value: int) -> str:
+    def number(value: ArrayLike) -> str:
         return nodes.constant(value, np.int32)
 
     lines, width = nodes.side(frame, 0), nodes.side(frame, 1)
-    half = nodes("Div", lines, nodes.whole(3))
-    height, pairs = nodes("Mul", half, nodes.whole(2)), nodes("Div", width, nodes.whole(2))
+    half, pairs = nodes("Div", lines, nodes.whole(3)), nodes("Div", width, nodes.whole(2))
+    height = nodes("Mul", half, nodes.whole(2))
     flat = nodes("Reshape", frame, nodes.shape(lines, width), name="nv12_has_one_byte_a_pixel")
     luma = nodes("Slice", flat, nodes.whole([0]), nodes.shape(height), nodes.whole([0]))
-    luma = nodes("Reshape", luma, nodes.shape(half, 2, pairs, 2), name="nv12_has_even_sides")
     chroma = nodes("Slice", flat, nodes.shape(height), nodes.shape(lines), nodes.whole([0]))
-    chroma = nodes("Reshape", chroma, nodes.shape(half, 1, pairs, 1, 2), name="nv12_has_three_halves_of_a_height")
-    light = nodes("Sub", nodes.cast(luma, TensorProto.INT32), number(16))
-    light = nodes("Mul", nodes("Max", light, number(0)), number(1220542))
-    colour = nodes("Sub", nodes.cast(chroma, TensorProto.INT32), number(128))
-    weights = nodes.constant([[2116026, -409993, 0], [0, -852492, 1673527]], np.int32)
-    u, v = (nodes("Gather", colour, nodes.whole([i]), axis=4) for i in (0, 1))
-    shift = nodes("Mul", u, nodes("Gather", weights, nodes.whole(0)))
-    shift = nodes("Add", shift, nodes("Mul", v, nodes("Gather", weights, nodes.whole(1))))
-    shift = nodes("Add", shift, number(1 << 19))
-    value = nodes("Div", nodes("Add", nodes("Unsqueeze", light, nodes.whole([4])), shift), number(1 << 20))
-    value = nodes("Min", nodes("Max", value, number(0)), number(255))
-    return nodes("Reshape", nodes.cast(value, TensorProto.UINT8), nodes.shape(height, width, 3))
+    # A copy in the shape that even sides have: with others the run fails here.
+    luma = nodes("Reshape", luma, nodes.shape(half, 2, pairs, 2), name="nv12_has_even_sides")
+    chroma = nodes("Reshape", chroma, nodes.shape(half, pairs, 2), name="nv12_has_three_halves_of_a_height")
+    luma, chroma = (
+        nodes.cast(nodes("Transpose", nodes("Reshape", one, nodes.whole([-1, 2])), perm=[1, 0]), TensorProto.INT32)
+        for one in (luma, chroma)
+    )
+    light = nodes("Max", nodes("Mul", luma, number(1220542)), number(16 * 1220542))
+    weights = np.array([[2116026, 0], [-409993, -852492], [0, 1673527]])  # blue, green, red of u, v
+    rest = (1 << 19) - 16 * 1220542 - 128 * weights.sum(1, keepdims=True)
+    shift = nodes("Add", nodes("MatMul", number(weights), chroma), number(rest))
+    light = nodes("Reshape", light, nodes.shape(2, 1, half, 2, pairs))
+    value = nodes("Add", light, nodes("Reshape", shift, nodes.shape(3, half, 1, pairs)))
+    value = nodes("Clip", nodes("Div", value, number(1 << 20)), number(0), number(255))
+    planes = nodes("Reshape", nodes.cast(value, TensorProto.UINT8), nodes.shape(2, 3, height, pairs))
+    return Pixels(planes, (height, width), start, 3)
 
 
-def _bayer(nodes: Nodes, frame: str, pixel_format: PixelFormat) -> str:
+def _bayer(nodes: Nodes, frame: str, pixel_format: PixelFormat, start: tuple[int, int]) -> Pixels:
     """Bilinear: means of the two or four nearest pixels of a colour; the rim repeats the pixels next to it."""
     height, width = nodes.side(frame, 0), nodes.side(frame, 1)
     halves = [nodes("Div", side, nodes.whole(2)) for side in (height, width)]
@@ -74,19 +85,22 @@ def _bayer(nodes: Nodes, frame: str, pixel_format: PixelFormat) -> str:
         strides=[2, 2],
         pads=[1, 1, 1, 1],
     )
-    full = nodes("DepthToSpace", nodes("Floor", colours), blocksize=2, mode="CRD")
-    bytes_ = nodes.cast(full, TensorProto.UINT8)
-    for axis, side in ((2, height), (3, width)):
-        places = nodes("Range", nodes.whole(0), side, nodes.whole(1))
-        last = nodes("Sub", side, nodes.whole(2))
-        places = nodes("Min", nodes("Max", places, nodes.whole(1)), last)
-        bytes_ = nodes("Gather", bytes_, places, axis=axis)
-    return nodes("Squeeze", nodes("Transpose", bytes_, perm=[0, 2, 3, 1]), nodes.whole([0]))
+    # Even rows, then odd ones; the cast cuts off what is behind the point.
+    planes = nodes("Reshape", nodes.cast(colours, TensorProto.UINT8), nodes.shape(2, 3, height, halves[1]))
+
+    def inside(places: str, side: str) -> str:
+        return nodes("Min", nodes("Max", places, nodes.whole(1)), nodes("Sub", side, nodes.whole(2)))
+
+    def row(places: str) -> str:
+        places, two = inside(places, height), nodes.whole(2)
+        return nodes("Add", nodes("Div", places, two), nodes("Mul", nodes("Mod", places, two), halves[0]))
+
+    return Pixels(planes, (height, width), start, 3, row, lambda places: inside(places, width))
 
 
 def _bayer_weights(colours: str) -> NDArray[np.float64]:
-    """``(12, 1, 4, 4)``: for blue, green, red and each pixel of 2x2, its share of the pixels around."""
-    weights = np.zeros((3, 2, 2, 4, 4))
+    """``(12, 1, 4, 4)``: for even and odd columns, blue, green, red, even and odd rows: shares of the pixels around."""
+    weights = np.zeros((2, 3, 2, 4, 4))
     near = {"own": [(0, 0)], "side": [(0, -1), (0, 1)], "up": [(-1, 0), (1, 0)]}
     near["cross"], near["corners"] = near["side"] + near["up"], [(-1, -1), (-1, 1), (1, -1), (1, 1)]
     for (index, colour), y, x in product(enumerate("bgr"), (0, 1), (0, 1)):
@@ -103,5 +117,5 @@ def _bayer_weights(colours: str) -> NDArray[np.float64]:
         else:
             places = near["up"] if at(1, 0) == colour else near["corners"]
         for dy, dx in places:
-            weights[index, y, x, y + 1 + dy, x + 1 + dx] = 1 / len(places)
+            weights[x, index, y, y + 1 + dy, x + 1 + dx] = 1 / len(places)
     return weights.reshape(12, 1, 4, 4)

@@ -11,8 +11,8 @@ import onnx
 from onnx import TensorProto, compose, helper
 
 from edgeirf.errors import UsageError
-from edgeirf.export.standalone.area_mean import MAX_SIDE, Axis, area_mean
-from edgeirf.export.standalone.formats import PLAIN, plain_values, to_bgr
+from edgeirf.export.standalone.area_mean import MAX_SIDE, Axis, Pixels, area_mean
+from edgeirf.export.standalone.formats import PLAIN, plain_values, to_planes
 from edgeirf.export.standalone.nodes import Nodes
 from edgeirf.export.standalone.scored import add_decision, add_score
 from edgeirf.line_graph import PREFIX, SCHEMA, state
@@ -131,21 +131,24 @@ def _check(manifest: Manifest, key: str, network: onnx.ModelProto) -> None:
 
 def _add_input(nodes: Nodes, settings: Preprocess, pixel_format: PixelFormat, red_first: str, image: str) -> str:
     """Frame to network input; returns the name of a bool: the frame can be inspected."""
-    frame, values, wide = "frame", nodes.whole(3), nodes.whole(1)
+    colours, side_by_side, wide = nodes.whole(3), nodes.whole(1), nodes.whole(1)
     if pixel_format in PLAIN:
-        values, wide = plain_values(nodes, frame)
+        colours, wide = plain_values(nodes, "frame")
+        side_by_side, pixels, sides = colours, *_plain(nodes, settings)
     else:
-        frame, red_first = to_bgr(nodes, frame, pixel_format), nodes.constant(False, np.bool_)
+        red_first = nodes.constant(False, np.bool_)
+        pixels = to_planes(nodes, "frame", pixel_format, (settings.roi[1], settings.roi[0]) if settings.roi else (0, 0))
+        sides = pixels.sides
     (rows, columns), (height, width) = settings.tiles, settings.size
-    sides = [nodes.side(frame, axis) for axis in (0, 1)]
-    area, lengths, fits = _area(nodes, frame, sides, settings)
-    pixels = area_mean(nodes, area, Axis(lengths[0], rows, height), Axis(lengths[1], columns, width), (values, wide))
+    lengths, fits = _area(nodes, sides, settings)
+    down, across = Axis(lengths[0], rows, height), Axis(lengths[1], columns, width)
+    means = area_mean(nodes, pixels, down, across, (side_by_side, wide))
     order = nodes("Where", red_first, nodes.whole([0, 1, 2]), nodes.whole([2, 1, 0]))
-    rgb = nodes("Gather", pixels, nodes("Min", order, nodes("Sub", values, nodes.whole(1))), axis=0)
+    rgb = nodes("Gather", means, nodes("Min", order, nodes("Sub", colours, nodes.whole(1))), axis=0)
     if settings.color == "gray":
         rgb = _gray(nodes, rgb)
     scale, offset = _scales(nodes, settings, wide)
-    planes = nodes("Add", nodes("Mul", nodes.cast(rgb, TensorProto.FLOAT), scale), offset)
+    planes = nodes("Add", nodes("Mul", rgb, scale), offset)
     if rows * columns > 1:
         planes = nodes("Reshape", planes, nodes.whole([3, rows, height, columns, width]))
         planes = nodes("Transpose", planes, perm=[1, 3, 0, 2, 4])
@@ -153,18 +156,24 @@ def _add_input(nodes: Nodes, settings: Preprocess, pixel_format: PixelFormat, re
     return fits
 
 
-def _area(nodes: Nodes, frame: str, sides: list[str], settings: Preprocess) -> tuple[str, list[str], str]:
-    """Pixels of the inspected area, its height and width, and whether the frame covers it. Writes ``area``."""
-    if settings.roi is None:
-        least = smallest_frame(settings)
-        nodes("Concat", nodes.whole([0, 0]), nodes.shape(*sides[::-1]), axis=0, out="area")
-        lengths = sides
-    else:
+def _plain(nodes: Nodes, settings: Preprocess) -> tuple[Pixels, tuple[str, str]]:
+    """The region of interest of a frame whose bytes lie side by side, and the frame's sides."""
+    frame, sides = "frame", (nodes.side("frame", 0), nodes.side("frame", 1))
+    if settings.roi is not None:
         x, y, width, height = settings.roi
-        least = (y + height, x + width)
+        frame = nodes("Slice", frame, nodes.whole([y, x]), nodes.whole([y + height, x + width]), nodes.whole([0, 1]))
+    there = nodes.side(frame, 0), nodes.side(frame, 1)
+    return Pixels(nodes("Reshape", frame, nodes.shape(1, 1, there[0], -1)), there), sides
+
+
+def _area(nodes: Nodes, sides: tuple[str, str], settings: Preprocess) -> tuple[tuple[str, str], str]:
+    """Height and width of the inspected area, and whether the frame covers it. Writes ``area``."""
+    least, lengths = smallest_frame(settings), sides
+    if settings.roi is None:
+        nodes("Concat", nodes.whole([0, 0]), nodes.shape(*sides[::-1]), axis=0, out="area")
+    else:
         nodes("Identity", nodes.whole(settings.roi), out="area")
-        frame = nodes("Slice", frame, nodes.whole([y, x]), nodes.whole(least), nodes.whole([0, 1]))
-        lengths = [nodes.whole(height), nodes.whole(width)]
+        lengths = nodes.whole(settings.roi[3]), nodes.whole(settings.roi[2])
     bounds = [
         nodes(kind, side, nodes.whole(bound))
         for side, low in zip(sides, least, strict=True)
@@ -173,15 +182,16 @@ def _area(nodes: Nodes, frame: str, sides: list[str], settings: Preprocess) -> t
     fits = bounds[0]
     for one in bounds[1:]:
         fits = nodes("And", fits, one)
-    return frame, lengths, fits
+    return lengths, fits
 
 
 def _gray(nodes: Nodes, rgb: str) -> str:
     """Luminance of ``(3, H, W)``, three times: OpenCV's weights, with 15 bits behind the point."""
     weights = nodes.double(np.array([9798.0, 19235.0, 3735.0])[:, None, None])
-    total = nodes("ReduceSum", nodes("Mul", rgb, weights), nodes.whole([0]), keepdims=1)
+    total = nodes("Mul", nodes.cast(rgb, TensorProto.DOUBLE), weights)
+    total = nodes("ReduceSum", total, nodes.whole([0]), keepdims=1)
     gray = nodes("Floor", nodes("Div", nodes("Add", total, nodes.double(16384.0)), nodes.double(32768.0)))
-    return nodes("Gather", gray, nodes.whole([0, 0, 0]), axis=0)
+    return nodes("Gather", nodes.cast(gray, TensorProto.FLOAT), nodes.whole([0, 0, 0]), axis=0)
 
 
 def _scales(nodes: Nodes, settings: Preprocess, wide: str) -> tuple[str, str]:

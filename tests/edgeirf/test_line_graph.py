@@ -59,7 +59,7 @@ def renamed(manifest: Manifest) -> Manifest:
 def test_a_stale_graph_is_neither_written_nor_read(
     bundle: Bundle, tmp_path: Path, change: Callable[[Manifest], Manifest]
 ) -> None:
-    with pytest.raises(BundleError, match=r"line.onnx is of other thresholds or settings: `edgeirf export BUNDLE"):
+    with pytest.raises(BundleError, match=r"line.onnx is of other thresholds or settings: export the bundle"):
         write(tmp_path / "stale.irf", change(bundle.manifest), members(bundle))
     assert not (tmp_path / "stale.irf").exists()
     with pytest.raises(BundleError, match="is of other thresholds"):

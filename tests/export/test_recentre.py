@@ -111,7 +111,8 @@ def test_a_half_precision_field_keeps_its_type(dense: Path, good: Callable[..., 
             one.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(one).astype(np.float16), one.name))
     members = {name: old.member(name) for name in old.manifest.members}
     members["model.fp32.onnx"] = model.SerializeToString()
-    bundles.write(tmp_path / "half.irf", old.manifest, members)
+    half = tmp_path / "half.irf"
+    bundles.write(half, old.manifest, with_line(half, old.manifest, members))
     recentre(Bundle.read(tmp_path / "half.irf"), prepared([good(at) for at in range(10)]), tmp_path / "new.irf")
     graph = onnx.load_from_string(Bundle.read(tmp_path / "new.irf").member("model.fp32.onnx"))
     centre = next(one for one in graph.graph.initializer if one.name == CENTRE)

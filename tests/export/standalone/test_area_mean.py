@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgeirf.export.standalone.area_mean import MAX_SIDE, Axis, area_mean
+from edgeirf.export.standalone.area_mean import MAX_SIDE, Axis, Pixels, area_mean
 from edgeirf.export.standalone.nodes import Nodes
 
 Compute = Callable[..., NDArray[Any]]
@@ -23,7 +23,9 @@ def means(grid: tuple[int, int, int, int], values: int, width: int) -> Nodes:
     nodes = Nodes()
     down = Axis(nodes.side("area", 0), *grid[:2])
     across = Axis(nodes.side("area", 1), *grid[2:])
-    nodes("Identity", area_mean(nodes, "area", down, across, (nodes.whole(values), nodes.whole(width))), out="mean")
+    lines = nodes("Reshape", "area", nodes.shape(1, 1, nodes.side("area", 0), -1))
+    pixels = Pixels(lines, (nodes.side("area", 0), nodes.side("area", 1)))
+    nodes("Identity", area_mean(nodes, pixels, down, across, (nodes.whole(values), nodes.whole(width))), out="mean")
     return nodes
 
 
@@ -78,6 +80,14 @@ def test_whole_and_half_ratios_round_as_the_runtime(compute: Compute, shape: tup
     picture = np.random.default_rng(0).integers(0, 4, (*shape, 3)).astype(np.uint8)
     got = compute(means(GRIDS[0], 3, 1), "mean", area=picture)
     assert np.array_equal(got, tiled(picture, GRIDS[0]))
+
+
+@pytest.mark.parametrize("height", [256, 257, 300, 509, 512, 777])
+def test_more_than_255_areas_in_a_column_are_exact(compute: Compute, height: int) -> None:
+    """A share is up to 256 where pixels and areas have nothing in common: more than a byte."""
+    picture = np.random.default_rng(0).integers(0, 256, (height, 5, 3), dtype=np.uint8)
+    grid = (1, 256, 1, 2)
+    assert np.array_equal(compute(means(grid, 3, 1), "mean", area=picture), tiled(picture, grid))
 
 
 @pytest.mark.parametrize("turned", [False, True])

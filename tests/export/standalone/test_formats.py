@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgeirf.export.standalone.formats import PLAIN, plain_values, to_bgr
+from edgeirf.export.standalone.formats import PLAIN, plain_values, to_planes
 from edgeirf.export.standalone.nodes import Nodes
 from edgeirf.runtime.imaging import pixel_format as reference
 from edgeirf.settings import PixelFormat
@@ -22,7 +22,11 @@ RAW = [name for name in reference.PIXEL_FORMATS if name not in PLAIN]
 @lru_cache
 def converter(pixel_format: PixelFormat) -> Nodes:
     nodes = Nodes()
-    nodes("Identity", to_bgr(nodes, "frame", pixel_format), out="bgr")
+    pixels = to_planes(nodes, "frame", pixel_format)
+    every = [nodes("Range", nodes.whole(0), side, nodes.whole(1)) for side in pixels.sides]
+    lines = nodes("Gather", pixels.name, pixels.row(every[0]), axis=2)  # (2, 3, H, W / 2)
+    apart = nodes("Reshape", nodes("Transpose", lines, perm=[2, 3, 0, 1]), nodes.shape(*pixels.sides, 3))
+    nodes("Gather", apart, pixels.column(every[1]), axis=1, out="bgr")
     return nodes
 
 

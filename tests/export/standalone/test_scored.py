@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,7 @@ def test_a_frame_that_does_not_fit_has_no_score(compute: Compute) -> None:
 LIMITS = (Limits(2.5, 3.5, (1.0, 2.0, 2.0, 2.5)), Limits(-1.0, 0.5, (-3.0, 0.0)))
 
 
+@lru_cache
 def decided(limits: tuple[Limits, ...] = LIMITS) -> Nodes:
     nodes = Nodes()
     add_decision(nodes, limits, "product")
@@ -71,7 +73,7 @@ def decided(limits: tuple[Limits, ...] = LIMITS) -> Nodes:
 
 
 @given(st.sampled_from([0, 1]), st.floats(-4, 4) | st.sampled_from([-3.0, -1.0, 0.0, 1.0, 2.0, 2.5]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_decisions_and_p_values_are_those_of_the_runtime(compute: Compute, product: int, score: float) -> None:
     limits = LIMITS[product]
     inputs = {"score": np.array(score), "product": np.array(product)}
