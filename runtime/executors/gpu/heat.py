@@ -47,7 +47,7 @@ class HeatKernel:
         except (BackendError, self._context.driver.MemoryError):
             return None
         # From here on an error is the executor's end: the next frame must not be written over one that is being drawn.
-        plan.args["frame"], plan.args["map"] = slot.recording.frame.address, slot.map.address
+        plan.args["frame"], plan.args["map"] = slot.recording.address, slot.map.address
         self._kernels.launch(plan, stream)
         stream.synchronize()
         height, width = slot.recording.geometry.size

@@ -39,6 +39,11 @@ void protect(char* at, const Memory& memory, bool writable) {
 
 void release(std::map<char*, Memory>::iterator it) {
   State& s = state();
+  if (it->second.registered) {
+    protect(it->first, it->second, true);
+    s.memory.erase(it);
+    return;
+  }
   s.used -= it->second.size;
   munmap(it->first - PAGE, span(it->second.size));  // who uses it afterwards faults
   s.memory.erase(it);
@@ -72,7 +77,7 @@ bool inside_pinned(const void* pointer, size_t size) { return inside(pointer, si
 // The caller holds the lock. A kernel that wrote outside its buffers has hit a fence.
 bool fences_whole() {
   for (const auto& [at, memory] : state().memory)
-    for (size_t i = 0; i < FENCE; ++i)
+    for (size_t i = memory.registered ? FENCE : 0; i < FENCE; ++i)
       if (uint8_t(at[-1 - long(i)]) != FENCE_BYTE || uint8_t(at[memory.size + i]) != FENCE_BYTE) return false;
   return true;
 }
@@ -143,6 +148,25 @@ EXPORT CUresult cuMemHostAlloc(void** pointer, size_t size, unsigned) {
   if (CUresult capturing = forbid_while_capturing()) return capturing;
   Lock lock(state().lock);
   return allocate(size, true, pointer);
+}
+
+// https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__MEM.html: a page-locked range of the program's memory.
+EXPORT CUresult cuMemHostRegister(void* pointer, size_t size, unsigned) {
+  ENTER("cuMemHostRegister");
+  if (CUresult capturing = forbid_while_capturing()) return capturing;
+  Lock lock(state().lock);
+  if (!size || reinterpret_cast<uintptr_t>(pointer) % PAGE) return CUDA_ERROR_INVALID_VALUE;
+  if (pinned_block(pointer)) return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+  Memory& memory = state().memory[static_cast<char*>(pointer)];
+  memory = {current(), size, true};
+  memory.registered = true;
+  count("pinned_allocations");
+  return CUDA_SUCCESS;
+}
+
+EXPORT CUresult cuMemHostUnregister(void* pointer) {
+  ENTER("cuMemHostUnregister");
+  return free_memory(pointer, true);
 }
 
 EXPORT CUresult cuMemFreeHost(void* pointer) {

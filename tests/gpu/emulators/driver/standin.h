@@ -83,6 +83,7 @@ struct Memory {
   Context* context = nullptr;
   size_t size = 0;
   bool pinned = false;  // page-locked host memory; else the device's
+  bool registered = false;  // the program's own, by cuMemHostRegister: no fences, and not ours to free
   long holds = 0;       // queued operations that need it: until they are done the program may not write to it
 };
 
