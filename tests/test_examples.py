@@ -19,6 +19,7 @@ import pytest
 
 from edgeirf.bundle import Bundle
 from edgeirf.export.standalone.graph import standalone_of
+from edgeirf.runtime.line.config import read_config
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 VECTORS = Path(__file__).parent / "data" / "embed"
@@ -126,3 +127,13 @@ def test_the_bare_graph_in_node(tmp_path: Path) -> None:
         assert same(done.stdout, case)
     assert node(tmp_path / "none.onnx", "x").stderr.startswith(f"cannot open {tmp_path / 'none.onnx'}: ")
     assert node().returncode == 2
+
+
+def test_the_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MES_PASSWORD", "secret")
+    line = read_config(EXAMPLES / "line.toml")
+    assert [camera.name for camera in line.cameras] == ["top", "side"]
+    assert [output.kind for output in line.outputs] == ["modbus", "gpio", "mqtt"]
+    nozzle = line.outputs[1].settings
+    assert nozzle.delay_ms > (line.line.deadline_ms or 0)  # else it blows before the verdict
+    assert line.records.audit_mb
