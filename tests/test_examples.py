@@ -86,6 +86,16 @@ def test_an_example_ends_with_one_line_when_the_bundle_is_missing(name: str, tmp
     assert done.stderr.strip() == f"cannot read {tmp_path / 'missing.irf'}: No such file or directory"
 
 
+def test_the_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MES_PASSWORD", "secret")
+    line = read_config(EXAMPLES / "line.toml")
+    assert [camera.name for camera in line.cameras] == ["top", "side"]
+    assert [output.kind for output in line.outputs] == ["modbus", "gpio", "mqtt"]
+    nozzle = line.outputs[1].settings
+    assert nozzle.delay_ms > (line.line.deadline_ms or 0)  # else it blows before the verdict
+    assert line.records.audit_mb
+
+
 def same(line: str, case: dict[str, Any]) -> bool:
     """Whether a host's line says what is expected."""
     found = re.search(r": (REJECT|good), score ([-\d.e]+)", line)
@@ -127,13 +137,3 @@ def test_the_bare_graph_in_node(tmp_path: Path) -> None:
         assert same(done.stdout, case)
     assert node(tmp_path / "none.onnx", "x").stderr.startswith(f"cannot open {tmp_path / 'none.onnx'}: ")
     assert node().returncode == 2
-
-
-def test_the_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MES_PASSWORD", "secret")
-    line = read_config(EXAMPLES / "line.toml")
-    assert [camera.name for camera in line.cameras] == ["top", "side"]
-    assert [output.kind for output in line.outputs] == ["modbus", "gpio", "mqtt"]
-    nozzle = line.outputs[1].settings
-    assert nozzle.delay_ms > (line.line.deadline_ms or 0)  # else it blows before the verdict
-    assert line.records.audit_mb
