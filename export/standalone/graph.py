@@ -129,8 +129,8 @@ def _check(manifest: Manifest, key: str, network: onnx.ModelProto) -> None:
     least = smallest_frame(settings)
     if frame is not None and frame.width is not None and (frame.width < least[1] or (frame.height or 0) < least[0]):
         raise UsageError(
-            f"the standalone graph cannot enlarge: the frames of the training have {frame.width}x{frame.height} pixels, "
-            f"it needs {least[1]}x{least[0]}; train with a smaller --size, or --no-standalone"
+            f"the standalone graph cannot enlarge: the frames of the training have {frame.width}x{frame.height} "
+            f"pixels, it needs {least[1]}x{least[0]}; train with a smaller --size, or --no-standalone"
         )
     if (opset := network.opset_import[0].version) != OPSET:
         raise UsageError(f"the standalone graph is of opset {OPSET}, {key} of {opset}: choose another --precision")
