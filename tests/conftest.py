@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeirf import bundle
 from edgeirf.conformal import Calibration
+from edgeirf.export.standalone.member import with_line
 from edgeirf.frame_contract import FrameContract
 from edgeirf.manifest import Manifest, Method, Model
 from edgeirf.runtime.executors.cpu import CpuExecutor
@@ -70,6 +71,7 @@ def make_tiny_bundle(
     held_out: int = 99,
     false_reject_rate: float = 0.01,
     frame: FrameContract | None = None,
+    line: bool = False,
 ) -> Path:
     """Writes a small valid bundle whose graph tells :func:`good_frame` from :func:`bad_frame`.
 
@@ -81,6 +83,7 @@ def make_tiny_bundle(
         held_out: number of calibration parts.
         false_reject_rate: the bundle's default rate.
         frame: the frames that the bundle knows.
+        line: with ``line.onnx``, the graph for hosts without Python.
     """
     settings = settings or Preprocess(size=(64, 64))
     scoring, graph = Scoring(sigma=2.0), tiny_graph()
@@ -97,7 +100,8 @@ def make_tiny_bundle(
     manifest = Manifest(
         name, "2026-01-01T00:00:00Z", "0.1.0", settings, method, false_reject_rate, {"fp32": model}, frame=frame
     )
-    bundle.write(path, manifest, {"model.fp32.onnx": graph, bundle.GOLDEN: golden.getvalue()})
+    members = {"model.fp32.onnx": graph, bundle.GOLDEN: golden.getvalue()}
+    bundle.write(path, manifest, with_line(path, manifest, members) if line else members)
     return path
 
 

@@ -105,7 +105,9 @@ def test_bad_calibration_pictures_are_caught(tmp_path: Path, unified_run: Run, b
 def test_every_method_has_precisions(tmp_path: Path, unified_run: Run, options) -> None:
     made = export(unified_run, tmp_path / "m.irf", Options(precisions=ALL, keep_refused=True, **options)).reduced
     assert [graph.key for graph in made] == ["fp16", "int8", "int8-tensorrt"]
-    if "gaussian" not in options:  # unwhitened, the short run's FP16 loses .31 points where the gate allows .2
+    if "gaussian" not in options:
+        # Unwhitened, it is refused, and rightly so: 20 steps of training separate little (AUROC .72), FP16 moves scores
+        # by up to .4 of the good parts' spread, and 4 of 960 pairs change their order: .42 points, .2 are allowed.
         assert made[0].model.refused is None
     edgeirf.load(tmp_path / "m.irf", device="cpu", product="red", precision="int8", threads=1)
 
