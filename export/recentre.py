@@ -26,6 +26,7 @@ from edgeirf import bundle as bundles
 from edgeirf.bundle import Bundle
 from edgeirf.errors import UsageError
 from edgeirf.export.onnx.head import density_nodes
+from edgeirf.export.precision.network import faithful
 from edgeirf.export.standalone.member import with_line
 from edgeirf.line_graph import MEMBER as LINE
 from edgeirf.manifest import Model
@@ -136,7 +137,7 @@ def _mean(
 
 
 def _network(members: dict[str, bytes], model: Model) -> OnnxRuntimeNetwork:
-    return OnnxRuntimeNetwork(members[model.file], fuse_int8=model.family != "tensorrt")
+    return faithful(members[model.file], model.precision, model.family)
 
 
 def _golden(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -23,6 +25,9 @@ from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.settings import Preprocess, Scoring
 
 MakeBundle = Callable[..., Path]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a job in the background; children would ignore Ctrl-C too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def tiny_graph() -> bytes:
@@ -98,6 +103,15 @@ def make_tiny_bundle(
     members = {"model.fp32.onnx": graph, bundle.GOLDEN: golden.getvalue()}
     bundle.write(path, manifest, with_line(path, manifest, members) if line else members)
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing that this user has kept changes a test, and no test changes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "EDGEIRF_STANDIN" not in os.environ:  # there the cache is one of all test files
+            patch.setenv("EDGEIRF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

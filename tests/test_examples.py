@@ -19,6 +19,7 @@ import pytest
 
 from edgeirf.bundle import Bundle
 from edgeirf.export.standalone.graph import standalone_of
+from edgeirf.runtime.line.config import read_config
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 VECTORS = Path(__file__).parent / "data" / "embed"
@@ -83,6 +84,16 @@ def test_an_example_ends_with_one_line_when_the_bundle_is_missing(name: str, tmp
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.strip() == f"cannot read {tmp_path / 'missing.irf'}: No such file or directory"
+
+
+def test_the_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MES_PASSWORD", "secret")
+    line = read_config(EXAMPLES / "line.toml")
+    assert [camera.name for camera in line.cameras] == ["top", "side"]
+    assert [output.kind for output in line.outputs] == ["modbus", "gpio", "mqtt"]
+    nozzle = line.outputs[1].settings
+    assert nozzle.delay_ms > (line.line.deadline_ms or 0)  # else it blows before the verdict
+    assert line.records.audit_mb
 
 
 def same(line: str, case: dict[str, Any]) -> bool:

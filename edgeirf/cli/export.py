@@ -14,6 +14,7 @@ from edgeirf.cli.engines import build_and_tell, check_engine
 from edgeirf.cli.standalone import Bare, check_bundle, from_bundle
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.files import write_text
+from edgeirf.settings import Scoring
 
 if TYPE_CHECKING:
     from edgeirf.calib.evaluation.odd_pictures import Examination
@@ -43,7 +44,7 @@ def main(
     steps: int = typer.Option(3, help="Inversion steps of invad."),
     gaussian: str = typer.Option("full", help="Density of the field of good parts: standard, diagonal, full."),
     false_reject_rate: float = typer.Option(0.01, help="Share of good parts that may be rejected."),
-    sigma: float = typer.Option(4.0, help="Smoothing of the anomaly map, pixels of the network input."),
+    sigma: float = typer.Option(Scoring.sigma, help="Smoothing of the anomaly map, pixels of the network input."),
     top_k: int = typer.Option(1, help="Image score: mean of this many largest map values; 1 is the maximum."),
     precision: str = typer.Option(
         None, help="Graphs to write, each compared with fp32: fp32,fp16,int8. Of a BUNDLE: the one in FILE.onnx."
@@ -169,13 +170,16 @@ def default_line(bundle: Bundle) -> str:
 
 def threshold_lines(manifest: Manifest) -> list[str]:
     """What the thresholds promise, one line a product, and what is not possible with so few pictures."""
+    from edgeirf.calib.promise import rate_at_most
+
     lines = []
     asked = manifest.false_reject_rate
     for product, calibration in manifest.models["fp32"].calibration.items():
         rate, count = calibration.rate(asked), calibration.count
         line = (
             f"{product}: threshold {calibration.score_threshold(asked):.4g} from {count} held-out pictures, "
-            f"at most {100 * rate:.2g} % false rejects"
+            f"at most {100 * rate:.2g} % false rejects on average, "
+            f"{100 * rate_at_most(calibration, asked):.2g} % with 95 % confidence"
         )
         if calibration.odd:
             line += f" ({calibration.odd} held-out pictures do not look like the others and set no threshold)"

@@ -107,6 +107,7 @@ def threshold(parts: Calibration, asked: float) -> dict[str, Any]:
     for the parts above the threshold.
     """
     from edgeirf.calib.evaluation.binomial import upper_bound
+    from edgeirf.calib.promise import rate_at_most
 
     score = parts.score_threshold(asked)
     above = sum(value > score for value in parts.scores)
@@ -117,7 +118,7 @@ def threshold(parts: Calibration, asked: float) -> dict[str, Any]:
         "smallest_rate": parts.smallest_rate,
         "held_out": parts.count,
         "above": above,
-        "upper_bound": upper_bound(above, parts.count),
+        "upper_bound": rate_at_most(parts, asked),
         "upper_bound_of_none": upper_bound(0, parts.count),
     }
 

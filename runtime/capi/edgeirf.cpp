@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <memory>
@@ -287,6 +288,103 @@ View member(const Bytes &data, const std::string &name) {
   if (found == members.end())
     throw Error(EDGEIRF_BUNDLE, "has no " + name + ": export it again with this version of edgeirf");
   return found->second;
+}
+
+// ---- The graph: an allow-list, as edgeirf.onnx_check has it, read before ONNX Runtime parses the file
+//
+// What it cannot hold: data in other files, functions, loops, operators of other domains. A hostile graph can still take
+// memory and time, but reads no file.
+
+const char *const kOperators[] = {
+    "Abs", "Add", "And", "AveragePool", "BitShift", "Cast", "Clip", "Concat", "Conv", "DepthToSpace",
+    "DequantizeLinear", "Div", "Equal", "Erf", "Exp", "Expand", "Floor", "Gather", "Gemm", "GlobalAveragePool",
+    "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity", "LayerNormalization", "Less", "LessOrEqual", "Log",
+    "MatMul", "Max", "MaxPool", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Pad", "Pow", "QuantizeLinear", "Range",
+    "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round",
+    "Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Tile", "TopK",
+    "Transpose", "Unsqueeze", "Where"};
+
+Error foreign(const std::string &what) {
+  return Error(EDGEIRF_BUNDLE, "line.onnx is not a graph that edgeirf exports: " + what);
+}
+
+enum Wire : uint32_t { kVarint = 0, kLength = 2, kFixed32 = 5 };
+struct Message;
+struct Field {
+  uint32_t number;  // of onnx.proto
+  Wire wire;
+  const Message *inside;                  // or nullptr
+  void (*check)(const std::string &text);  // or nullptr
+};
+struct Message {
+  const char *name;
+  std::vector<Field> fields;
+};
+
+uint64_t varint(View &rest) {
+  uint64_t value = 0;
+  for (int shift = 0; shift < 64 && rest.size; shift += 7) {
+    const uint8_t byte = *rest.data++;
+    --rest.size;
+    value |= uint64_t(byte & 0x7f) << shift;
+    if (byte < 0x80) return value;
+  }
+  throw foreign("a number is cut short or too long");
+}
+
+View take(View &rest, uint64_t size) {
+  if (size > rest.size) throw foreign("a field is cut short");
+  const View taken{rest.data, size_t(size)};
+  rest.data += taken.size;
+  rest.size -= taken.size;
+  return taken;
+}
+
+void check_message(View rest, const Message &message) {
+  while (rest.size) {
+    const uint64_t tag = varint(rest), number = tag >> 3;
+    const auto known = std::find_if(message.fields.begin(), message.fields.end(),
+                                    [&](const Field &field) { return field.number == number && field.wire == (tag & 7); });
+    if (known == message.fields.end())
+      throw foreign(message.name + std::string(" has field ") + std::to_string(number) + ", which edgeirf never writes");
+    if (known->wire == kVarint) {
+      varint(rest);
+      continue;
+    }
+    const View value = take(rest, known->wire == kFixed32 ? 4 : varint(rest));
+    if (known->inside) check_message(value, *known->inside);
+    if (known->check) known->check(std::string(reinterpret_cast<const char *>(value.data), value.size));
+  }
+}
+
+void check_operator(const std::string &name) {
+  if (std::find(std::begin(kOperators), std::end(kOperators), name) == std::end(kOperators))
+    throw foreign("operator " + name.substr(0, 60) + ", which edgeirf never writes");
+}
+
+void check_domain(const std::string &name) {
+  if (!name.empty()) throw foreign("operators of the domain " + name.substr(0, 60));
+}
+
+// Every field that edgeirf writes; external data, functions, graphs inside of nodes and sparse tensors are not among them.
+void check_graph(const View &graph) {
+  static const auto number = [](uint32_t field) { return Field{field, kVarint, nullptr, nullptr}; };
+  static const auto bytes = [](uint32_t field) { return Field{field, kLength, nullptr, nullptr}; };
+  static const auto inside = [](uint32_t field, const Message &message) { return Field{field, kLength, &message, nullptr}; };
+  static const Field domain_of_node{7, kLength, nullptr, check_domain}, domain_of_set{1, kLength, nullptr, check_domain};
+  static const Message dimension{"a dimension", {number(1), bytes(2)}}, shape{"a shape", {inside(1, dimension)}};
+  static const Message tensor_type{"a type", {number(1), inside(2, shape)}}, type{"a type", {inside(1, tensor_type)}};
+  static const Message value{"a value", {bytes(1), inside(2, type), bytes(3)}};
+  static const Message tensor{"an initializer", {number(1), bytes(1), number(2), bytes(8), bytes(9)}};
+  static const Message attribute{
+      "an attribute", {bytes(1), Field{2, kFixed32, nullptr, nullptr}, number(3), bytes(4), number(8), bytes(8), bytes(13), number(20)}};
+  static const Message node{"a node",
+                            {bytes(1), bytes(2), bytes(3), Field{4, kLength, nullptr, check_operator}, inside(5, attribute), bytes(6), domain_of_node}};
+  static const Message body{
+      "the graph", {inside(1, node), bytes(2), inside(5, tensor), bytes(10), inside(11, value), inside(12, value), inside(13, value)}};
+  static const Message operators{"a set of operators", {domain_of_set, number(2)}}, entry{"an entry of the metadata", {bytes(1), bytes(2)}};
+  static const Message model{"the model", {number(1), bytes(2), bytes(3), bytes(6), inside(7, body), inside(8, operators), inside(14, entry)}};
+  check_message(graph, model);
 }
 
 // ---- ONNX Runtime, opened at run time
@@ -711,7 +809,9 @@ class Local final : public edgeirf {
   void open_graph(const std::string &path, const edgeirf_options &options) {
     const Bytes data = read_file(path);
     const bool bare = path.size() > 5 && !path.compare(path.size() - 5, 5, ".onnx");
-    open_session(bare ? View{data.data(), data.size()} : member(data, "line.onnx"), options);
+    const View graph = bare ? View{data.data(), data.size()} : member(data, "line.onnx");
+    check_graph(graph);
+    open_session(graph, options);
     if (!bare) info["edgeirf.bundle"] = sha256_hex(data.data(), data.size());
   }
 

@@ -9,16 +9,20 @@ import hashlib
 import importlib.util
 import os
 import random
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from embed_vectors import ROOT, VECTORS, needs
 
-from edgeirf.bundle import SEAL
+from edgeirf.bundle import SEAL, Bundle
+from edgeirf.line_graph import OPERATORS
+from edgeirf.onnx_check.shapes import RULES
 from edgeirf.runtime.capi.sources import FOLDER, onnxruntime_library
 from edgeirf.runtime.scoring import find_regions
 
@@ -246,3 +250,52 @@ def test_the_attacks_of_the_bundles_own_test(loaded: Callable[..., list[str]], t
         path.write_bytes(data)
     for name, line in zip(attacks, loaded(*paths), strict=True):
         assert line.startswith("2 1 1"), (name, line)
+
+
+def external_data(model: onnx.ModelProto) -> None:
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="etc/passwd")
+
+
+def function(model: onnx.ModelProto) -> None:
+    node = onnx.helper.make_node("Identity", ["a"], ["b"])
+    model.functions.append(onnx.helper.make_function("own", "F", ["a"], ["b"], [node], model.opset_import))
+
+
+def graph_inside(model: onnx.ModelProto) -> None:
+    inner = onnx.helper.make_graph([], "inner", [], [])
+    model.graph.node[0].attribute.append(onnx.helper.make_attribute("body", inner))
+
+
+FOREIGN: dict[str, tuple[Callable[[onnx.ModelProto], object], str]] = {
+    "external data": (external_data, "an initializer has field 1"),
+    "function": (function, "the model has field 25"),
+    "graph inside": (graph_inside, "an attribute has field 6"),
+    "loop": (lambda model: setattr(model.graph.node[0], "op_type", "Loop"), "operator Loop"),
+    "memory": (lambda model: setattr(model.graph.node[0], "op_type", "ConstantOfShape"), "operator ConstantOfShape"),
+    "node of a domain": (lambda model: setattr(model.graph.node[0], "domain", "evil"), "domain evil"),
+    "set of a domain": (lambda model: model.opset_import.add(domain="ai.onnx.ml", version=3), "domain ai.onnx.ml"),
+    "sparse": (lambda model: model.graph.sparse_initializer.add(), "the graph has field 15"),
+}
+
+
+def test_graphs_that_edgeirf_never_writes(loaded: Callable[..., list[str]], tmp_path: Path) -> None:
+    """Before ONNX Runtime reads them: external data would be a file of this machine in the map."""
+    good, paths = onnx.load_from_string(Bundle.read(VECTORS / "whole.irf").member("line.onnx")), []
+    for name, (spoil, _) in FOREIGN.items():
+        model = onnx.ModelProto()
+        model.CopyFrom(good)
+        spoil(model)
+        paths.append(tmp_path / f"{name}.onnx")
+        paths[-1].write_bytes(model.SerializeToString())
+    for said, (name, (_, message)) in zip(loaded(*paths), FOREIGN.items(), strict=True):
+        assert said.startswith("2 1 1"), (name, said)
+        assert "not a graph that edgeirf exports" in said
+        assert message in said
+
+
+def test_the_operators_are_those_of_python() -> None:
+    text = (FOLDER / "edgeirf.cpp").read_text().split("kOperators[] = {")[1].split("};")[0]
+    assert sorted(re.findall('"([A-Za-z]+)"', text)) == sorted(OPERATORS | RULES.keys())
