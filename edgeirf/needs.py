@@ -8,12 +8,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 from edgeirf.errors import EdgeirfError
 
 LIBRARIES = {"numpy": "NumPy", "cv2": "OpenCV", "onnxruntime": "ONNX Runtime"}
 _DISTRIBUTIONS = {"numpy": "numpy", "cv2": "opencv-python", "onnxruntime": "onnxruntime"}
+SYSTEM_OPENCV = "/usr/lib/python3*/dist-packages/cv2*"
+"""Where JetPack and Debian put OpenCV's module."""
+OPENCV_WHEELS = ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
 _BUILT_FOR_NUMPY_1 = ("_ARRAY_API", "NumPy 1.x", "multiarray", "numpy.core", "numpy.dtype size changed")
 
 
@@ -56,12 +60,13 @@ def _start(module: str) -> tuple[Exception | None, str]:
     return None, ""
 
 
-def cure(module: str, problem: str) -> str:
+def cure(module: str, problem: str, root: Path = Path("/")) -> str:
     """The cure for a library that does not start.
 
     Args:
         module: what was imported.
         problem: all that it said.
+        root: where absolute paths begin.
     """
     if any(sign in problem for sign in _BUILT_FOR_NUMPY_1):
         # Not another OpenCV: a Jetson's own is the one that has GStreamer.
@@ -69,8 +74,16 @@ def cure(module: str, problem: str) -> str:
     if "libGL" in problem or "libgthread" in problem or "libglib" in problem:
         return "pip install --force-reinstall opencv-python-headless"
     if "No module named" in problem:
-        return f"pip install {_DISTRIBUTIONS.get(module, module)}"
+        system = _system_opencv(root) if module == "cv2" else None
+        return system or f"pip install {_DISTRIBUTIONS.get(module, module)}"
     return f"pip install --force-reinstall {_DISTRIBUTIONS.get(module, module)}"
+
+
+def _system_opencv(root: Path) -> str | None:
+    """How to get at the OpenCV of a Jetson or of Debian; None where a wheel does as well."""
+    if any(root.glob(SYSTEM_OPENCV.lstrip("/"))):
+        return "the system's is there, and this Python does not see it: python3 -m venv --system-site-packages .venv"
+    return "sudo apt install nvidia-opencv" if (root / "etc/nv_tegra_release").exists() else None
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from edgeirf.runtime.doctor.system import Finding, System
 
 NVIDIA = "0x10de"
 DISPLAY = "0x03"
+NVCC = "PATH=/usr/local/cuda/bin:$PATH "
 _COLUMNS = "name,compute_cap,driver_version,memory.total,persistence_mode"
 
 
@@ -130,8 +131,12 @@ def _pycuda(system: System, opened: dict[str, Any], jetson: bool, present: bool)
         return Finding("pycuda", "ok", version)
     if not present:
         return Finding("pycuda", "note", "not installed, and of no use without an NVIDIA GPU")
-    toolkit = "PATH=/usr/local/cuda/bin:$PATH " if jetson or system.exists("/usr/local/cuda/bin/nvcc") else ""
-    return Finding("pycuda", "warn", "not installed", f"{toolkit}pip install pycuda")
+    toolkit = system.exists("/usr/local/cuda/bin/nvcc")
+    if jetson and not toolkit:
+        detail = "not installed; it builds against the CUDA toolkit, which is missing"
+        return Finding("pycuda", "warn", detail, "sudo apt install nvidia-jetpack")
+    # pycuda finds the toolkit by nvcc alone, and JetPack does not put that on PATH.
+    return Finding("pycuda", "warn", "not installed", f"{NVCC if toolkit else ''}pip install pycuda")
 
 
 def _compiler(system: System, present: bool) -> Finding:

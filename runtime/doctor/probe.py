@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from edgeirf.errors import EdgeirfError
@@ -19,11 +20,19 @@ def numpy() -> dict[str, Any]:
 
 
 def opencv() -> dict[str, Any]:
-    """Version, and whether it was built with GStreamer, which CSI cameras need."""
+    """Version, folder, the NumPy it runs with, what it can open, and whether it has GStreamer, as CSI cameras need."""
     import cv2
+    import numpy
 
-    lines = [line for line in cv2.getBuildInformation().splitlines() if "GStreamer" in line]
-    return {"version": cv2.__version__, "gstreamer": bool(lines) and "YES" in lines[0]}
+    registry = cv2.videoio_registry
+    backends = [b for b in (*registry.getCameraBackends(), *registry.getStreamBackends()) if registry.hasBackend(b)]
+    return {
+        "version": cv2.__version__,
+        "gstreamer": cv2.CAP_GSTREAMER in backends,
+        "folder": str(Path(cv2.__file__).parent),
+        "numpy": numpy.__version__,
+        "opens": list(dict.fromkeys(registry.getBackendName(one) for one in backends)),
+    }
 
 
 def onnxruntime() -> dict[str, Any]:

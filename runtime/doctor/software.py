@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edgeirf.needs import cure
+from edgeirf.needs import OPENCV_WHEELS, SYSTEM_OPENCV, cure
 from edgeirf.runtime.doctor.system import Finding, System
 
 OLDEST_PYTHON = (3, 10)
@@ -39,13 +39,19 @@ def _library(system: System, name: str, probe: str, distribution: str) -> Findin
 
 
 def _opencv(system: System) -> Finding:
+    """Which OpenCV is imported, of several that may be there, and what it can open."""
     found = system.probe("opencv")
-    error = found.get("error", "")
-    if "libGL" in error or "libgthread" in error:  # a server or container without a desktop
-        return Finding("OpenCV", "fail", error, cure("cv2", error))
-    if error:
-        return Finding("OpenCV", "fail", error, cure("cv2", error))
-    return Finding("OpenCV", "ok", f"{found['version']}{', GStreamer' if found['gstreamer'] else ', no GStreamer'}")
+    if error := found.get("error", ""):
+        return Finding("OpenCV", "fail", error, cure("cv2", error, system.root))
+    streams = "GStreamer" if found["gstreamer"] else "no GStreamer"
+    opens = ", ".join([*(name for name in found["opens"] if name != "GSTREAMER"), streams])
+    detail = f"{found['version']} in {found['folder']}, with NumPy {found['numpy']}; opens {opens}"
+    hidden = next(system.glob(SYSTEM_OPENCV), None)
+    if hidden is None or found["gstreamer"] or "dist-packages" in found["folder"]:
+        return Finding("OpenCV", "ok", detail)
+    # Wheels of OpenCV have no GStreamer; Debian's and JetPack's have it.
+    detail += f"; it hides the system's in /{hidden.parent.relative_to(system.root)}, which may have GStreamer"
+    return Finding("OpenCV", "warn", detail, f"pip uninstall -y {' '.join(OPENCV_WHEELS)}")
 
 
 def _onnxruntime(system: System) -> Finding:

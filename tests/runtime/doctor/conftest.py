@@ -27,7 +27,13 @@ flags\t\t: fpu sse avx2 avx_vnni
 """
 SOFTWARE = {
     "numpy": {"version": "2.2.6"},
-    "opencv": {"version": "4.12.0", "gstreamer": True},
+    "opencv": {
+        "version": "4.12.0",
+        "gstreamer": True,
+        "folder": "/usr/lib/python3.10/dist-packages/cv2",
+        "numpy": "1.26.4",
+        "opens": ["V4L2", "GSTREAMER", "FFMPEG"],
+    },
     "onnxruntime": {"version": "1.23.2", "providers": ["CPU"], "distributions": ["onnxruntime"]},
 }
 NO_GPU = {
@@ -52,6 +58,7 @@ JETSON_FILES = {
     "/sys/class/devfreq/17000000.gpu/min_freq": "1020000000",
     "/sys/class/devfreq/17000000.gpu/max_freq": "1020000000",
     "/dev/nvmap": "",
+    "/usr/local/cuda/bin/nvcc": "",
 }
 CARD_FILES = {
     **BASE_FILES,

@@ -7,12 +7,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from edgeirf.runtime.doctor import Examination, Finding, System, examine, probe
 
 NO_TENSORRT = {"error": "tensorrt is not installed: pip install tensorrt (on a Jetson it comes with JetPack)"}
 NO_PYCUDA = {"error": "pycuda is not installed: pip install pycuda (needs the CUDA toolkit)"}
+SYSTEM_CV2 = "/usr/lib/python3.10/dist-packages/cv2/__init__.py"
+WHEEL = {
+    "version": "4.12.0",
+    "gstreamer": False,
+    "folder": "/home/line/.venv/lib/python3.10/site-packages/cv2",
+    "numpy": "2.2.6",
+    "opens": ["V4L2", "FFMPEG"],
+}
 NO_COMPILER = {"error": "no CUDA compiler for the kernels: pip install ..."}
 
 
@@ -75,6 +85,42 @@ CASES = [
         "libGL.so.1",
         "pip install --force-reinstall opencv-python-headless",
         answers={"opencv": {"error": "libGL.so.1: cannot open shared object file"}},
+    ),
+    Case("jetson", "OpenCV", "ok", "in /usr/lib/python3.10/dist-packages/cv2, with NumPy 1.26.4; opens V4L2, FFMPEG"),
+    Case(
+        "jetson",
+        "OpenCV",
+        "warn",
+        "no GStreamer; it hides the system's in /usr/lib/python3.10/dist-packages",
+        "pip uninstall -y opencv-python opencv-python-headless opencv-contrib-python",
+        files={SYSTEM_CV2: ""},
+        answers={"opencv": WHEEL},
+    ),
+    Case("plain", "OpenCV", "ok", "no GStreamer", answers={"opencv": WHEEL}),
+    Case(
+        "jetson",
+        "OpenCV",
+        "fail",
+        "No module",
+        "the system's is there, and this Python does not see it: python3 -m venv --system-site-packages .venv",
+        files={SYSTEM_CV2: ""},
+        answers={"opencv": {"error": "No module named 'cv2'"}},
+    ),
+    Case(
+        "jetson",
+        "OpenCV",
+        "fail",
+        "No module",
+        "sudo apt install nvidia-opencv",
+        answers={"opencv": {"error": "No module named 'cv2'"}},
+    ),
+    Case(
+        "jetson",
+        "OpenCV",
+        "fail",
+        "_ARRAY_API not found",
+        "it is built for NumPy 1: pip install 'numpy<2'",
+        answers={"opencv": {"error": "_ARRAY_API not found"}},
     ),
     Case(
         "plain",
@@ -155,6 +201,16 @@ CASES = [
         "PATH=/usr/local/cuda/bin:$PATH pip install pycuda",
         answers={"gpu": NO_PYCUDA},
         rest={"packages": {}},
+    ),
+    Case(
+        "jetson",
+        "pycuda",
+        "warn",
+        "the CUDA toolkit, which is missing",
+        "sudo apt install nvidia-jetpack",
+        answers={"gpu": NO_PYCUDA},
+        rest={"packages": {}},
+        without="/usr/local/cuda/bin/nvcc",
     ),
     Case(
         "desktop",
@@ -381,6 +437,14 @@ def test_this_very_machine() -> None:
     examination = examine()
     assert examination.healthy
     assert find(examination, "Python").detail.startswith(sys.version.split()[0])
+
+
+def test_the_probe_of_opencv_names_the_one_that_is_imported_and_what_it_opens() -> None:
+    found = System().probe("opencv")
+    assert Path(found["folder"]) == Path(cv2.__file__).parent
+    assert found["numpy"] == np.__version__
+    assert "FFMPEG" in found["opens"]
+    assert found["gstreamer"] is ("GSTREAMER" in found["opens"])
 
 
 @pytest.mark.parametrize("what", ["numpy", "opencv", "onnxruntime"])
