@@ -89,11 +89,20 @@ class TensorRTNetwork:
 
 @dataclass(frozen=True)
 class LoadedGraph:
-    """A graph of a bundle whose engine is loaded: its key, its calibration, and the network that runs it."""
+    """A graph of a bundle whose engine is loaded.
+
+    Attributes:
+        key, model: the graph, and its calibration.
+        network: runs it.
+        layers, traffic: of the engine, each layer a launch, and the bytes of their inputs and outputs; 0 where the
+            cache could not keep it.
+    """
 
     key: str
     model: Model
     network: TensorRTNetwork
+    layers: int = 0
+    traffic: int = 0
 
 
 def load_graph(bundle: Bundle, graphs: Sequence[tuple[str, Model]], progress: Progress | None = None) -> LoadedGraph:
@@ -131,7 +140,8 @@ def load_on(
     reason = ""
     for index, (key, model) in enumerate(graphs):
         try:
-            return LoadedGraph(key, model, _load(provider, bundle, key, model, progress))
+            network = _load(provider, bundle, key, model, progress)
+            return LoadedGraph(key, model, network, *provider.size(bundle, key, model))
         except BackendError as error:
             reason = f"{key} on {provider.place}: {error}"
             if index + 1 < len(graphs):
