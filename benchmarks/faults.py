@@ -6,8 +6,8 @@ A fake camera, detector and outputs run in a real line: threads, queues, states 
 ``edgeirf run``. Every fault of :data:`FAULTS` occurs at random. After a FAULT the benchmark acknowledges, as an
 operator would. Keys of the JSON: ``parts`` (accepted), ``verdicts``, ``late_without_reject`` (passes that were decided
 after the deadline, or handed to an output more than 20 ms after it), ``audit_rows``, ``chain_valid``, ``spooled_lost``,
-``spooled_twice``; ``refused``: triggers while the line was not ready; ``faults``: how often each was planted;
-``states``: how often each was entered. Exit code 1 when a promise is broken.
+``spooled_twice``; ``refused``: triggers while the line was not ready; ``outputs``: their counters; ``faults``: how
+often each was planted; ``states``: how often each was entered. Exit code 1 when a promise is broken.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ if __name__ == "__main__":
 from benchmarks.line_fakes import BAD, GOOD, FakeAudit, FakeCamera, FakeDetector, FakeOutput
 from edgeirf.errors import BackendError, OutputError, SourceError
 from edgeirf.part import PartVerdict
+from edgeirf.runtime.line.backoff import Backoff
 from edgeirf.runtime.line.capture_thread import Station
 from edgeirf.runtime.line.engine import DetectorPlan
 from edgeirf.runtime.line.line import Line
@@ -37,6 +38,8 @@ from edgeirf.runtime.line.plan import LinePlan
 from edgeirf.runtime.triggers.software import SoftwareTrigger
 
 DEADLINE_S = 0.05
+AWAY_S = 0.5
+"""A camera whose loss keeps the line in FAULT comes back after so long."""
 HANDED_LATE_S = 0.02
 """What the operating system may take between the look at the clock and the call of an output."""
 
@@ -86,6 +89,8 @@ class Trial:
             lambda state, reason: self.states.update([state]),
             wall=lambda: time.time() + self.step_s,
         )
+        for output in self.line.outputs:  # parts come a hundred times as fast as on a line: so do attempts
+            output._backoff = Backoff(0.01, 0.1)
 
     def run(self, parts: int) -> dict[str, Any]:
         """Runs the parts, and counts."""
@@ -95,7 +100,7 @@ class Trial:
             self.one(number)
         wait(lambda: len(self.line.parts) == 0)
         self.record.dead = self.signal.dead = False
-        wait(lambda: getattr(self.spooled, "waiting", 0) == 0, 30)
+        wait(lambda: self.line.outputs[1].waiting == 0 and self.spooled.waiting == 0, 60)
         self.line.stop()
         thread.join(30)
         return self.result()
@@ -107,9 +112,11 @@ class Trial:
         name = self.random.choice([*FAULTS, *["none"] * 3 * len(FAULTS)])
         self.faults[name] += 1
         FAULTS.get(name, lambda trial: None)(self)
+        away_until = time.monotonic() + AWAY_S
         while not self.announce(number):
             self.refused += 1
             self.line.acknowledge("benchmark")
+            self.cameras[0].away &= time.monotonic() < away_until  # a FAULT cannot be left without the camera
             time.sleep(0.002)
         if name not in SILENT:
             for camera in self.cameras:
@@ -140,6 +147,7 @@ class Trial:
             "spooled_lost": len(verdicts.keys() - got.keys()) if lasting else None,
             "spooled_twice": sum(count > 1 for count in got.values()) if lasting else None,
             "refused": self.refused,
+            "outputs": {thread.output.name: vars(thread.counters) for thread in self.line.outputs},
             "rejects": Counter(verdict.reason for verdict in self.seen if verdict.reject),
             "faults": dict(self.faults),
             "states": dict(self.states),

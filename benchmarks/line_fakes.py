@@ -160,7 +160,7 @@ class FakeOutput(Output):
         is_safe: nothing was acted on since.
         dead: opening and acting fail.
         slow_s: time for the next call, once.
-        fault: raised by the next call, once.
+        fault: raised by the next verdict, once.
     """
 
     def __init__(self, name: str = "fake", durable: bool = False) -> None:
@@ -175,7 +175,8 @@ class FakeOutput(Output):
 
     def open(self) -> None:
         """Connects."""
-        self._trouble()
+        if self.dead:
+            raise OutputError(f"{self.name}: does not answer: check the cable")
 
     def expect(self, part: Part) -> None:
         """Remembers."""

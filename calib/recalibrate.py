@@ -24,6 +24,7 @@ from edgeirf.calib.evaluation.odd_pictures import Examination, examine
 from edgeirf.calib.fresh_parts import Fresh, check_product, good_pictures, read_fresh
 from edgeirf.calib.reports.model_page import model_page
 from edgeirf.conformal import Calibration
+from edgeirf.line_graph import MEMBER as LINE
 from edgeirf.manifest import Manifest, Model
 from edgeirf.runtime.executors.cpu import CpuExecutor
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
@@ -33,6 +34,8 @@ from edgeirf.runtime.monitor.statistics import FrameStatistics
 
 Recentre = Callable[[Sequence[Pixels]], Bundle]
 """Prepared pixels of good parts and their changed copies to a bundle whose densities are centred on them."""
+LineOf = Callable[[Bundle], bytes]
+"""A bundle that need not be on disk to its standalone graph."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ def recalibrate(
     excluded: Sequence[Path] = (),
     keep_odd: bool = False,
     recentre: Recentre | None = None,
+    line: LineOf | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Recalibration:
     """Writes a bundle with new thresholds.
@@ -92,6 +96,7 @@ def recalibrate(
         keep_odd: let pictures that do not look like the others set the threshold, too.
         recentre: gives the bundle with its densities moved to some pictures; every third picture is for that, and sets
             no threshold.
+        line: writes the standalone graph with the new thresholds, where the bundle has one; None leaves it out.
         progress: receives one line a stage.
 
     Raises:
@@ -124,7 +129,11 @@ def recalibrate(
     assert examined is not None  # noqa: S101  # a bundle has fp32
     models = {key: models[key] for key in manifest.models}
     changed = replace(manifest, edgeirf=edgeirf.__version__, models=models, members={})
-    _write(bundle, changed, fresh, product, path, progress)
+    progress("writing the bundle")
+    members = _members(bundle, changed, fresh, product)
+    if line is not None and LINE in bundle.manifest.members:
+        members[LINE] = line(Bundle(Path(path), changed, members, ""))
+    bundles.write(path, changed, members)
     return Recalibration(Path(path), old, changed, product, old.false_reject_rate, examined, rejected)
 
 
@@ -141,23 +150,15 @@ def score(bundle: Bundle, model: Model, fresh: Fresh) -> np.ndarray[tuple[int, i
     return found
 
 
-def _write(
-    bundle: Bundle,
-    changed: Manifest,
-    fresh: Fresh,
-    product: str,
-    path: str | os.PathLike[str],
-    progress: Callable[[str], None],
-) -> None:
-    """The new bundle: graphs and golden scores as they are, page and directions of change anew."""
-    progress("writing the bundle")
+def _members(bundle: Bundle, changed: Manifest, fresh: Fresh, product: str) -> dict[str, bytes]:
+    """Graphs and golden scores as they are, page and directions of change anew; without the standalone graph."""
     settings, model = changed.preprocess, changed.models["fp32"]
     measure = FrameStatistics(settings, bundle.golden["images"])  # type: ignore[arg-type]
     known = {name: directions.read_directions(bundle, name) for name in changed.products}
     known[product] = measure_directions(fresh.clean, measure, Tolerances.parse(changed.method.tolerate))
     executor = CpuExecutor(OnnxRuntimeNetwork(bundle.member(model.file)), settings, model.scoring)
-    members = {name: bundle.member(name) for name in bundle.manifest.members}
+    members = {name: bundle.member(name) for name in bundle.manifest.members if name != LINE}
     members[bundles.REPORT] = model_page(changed, executor, {product: fresh.clean}).encode()
     members[directions.MEMBER] = directions.to_json({name: found for name, found in known.items() if found})
     executor.close()
-    bundles.write(path, changed, members)
+    return members

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 
 from edgeirf.errors import BundleError, UsageError
 from edgeirf.files import sha256, write_bytes
+from edgeirf.line_graph import MEMBER as LINE
+from edgeirf.line_graph import check_line
 from edgeirf.manifest import Manifest, Member, parse
 from edgeirf.onnx_check import check_graph
 from edgeirf.settings import Preprocess
@@ -153,7 +155,8 @@ def write(path: str | os.PathLike[str], manifest: Manifest, members: Mapping[str
         members: file name to content, without the manifest.
 
     Raises:
-        BundleError: a member's name is not a plain file name, or the manifest or a graph would not be read back.
+        BundleError: a member's name is not a plain file name, or the manifest or a graph would not be read back; a
+            standalone graph of other thresholds, for instance.
         EdgeirfError: the file cannot be written.
     """
     listed = {name: Member(len(data), sha256(data)) for name, data in sorted(members.items())}
@@ -176,6 +179,8 @@ def _check_graphs(manifest: Manifest, members: Mapping[str, bytes]) -> None:
             check_graph(members[name], rows * columns, manifest.preprocess.size)
         except BundleError as error:
             raise BundleError(f"{name} is {error}") from None
+    if LINE in members:
+        check_line(members[LINE], manifest, members)
 
 
 def _array(data: bytes) -> NDArray[np.generic]:

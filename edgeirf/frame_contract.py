@@ -53,9 +53,8 @@ class FrameContract:
             pixel_format: None for BGR or gray. Bayer and NV12 count as colour of 8 bits.
         """
         rows, width = frame.shape[:2]
-        height = rows * 2 // 3 if pixel_format == "nv12" else rows
-        if self.width is not None and (width, height) != (self.width, self.height):
-            return f"the frame is {width}x{height} pixels, the model knows {self.width}x{self.height}"
+        if wrong := self.wrong_size(rows * 2 // 3 if pixel_format == "nv12" else rows, width):
+            return wrong
         if 8 * frame.itemsize not in self.depths:
             known = self.bits if self.depths == (16,) else 8
             return f"the frame has {8 * frame.itemsize} bits a value, the model knows {known}"
@@ -63,6 +62,12 @@ class FrameContract:
         if frame.itemsize == 2 and self.bits < 16 and (peak := int(frame.max())) > white:
             return f"the frame has a value of {peak}, the model knows {self.bits} bits, up to {white}"
         return self._wrong_channels(frame, pixel_format)
+
+    def wrong_size(self, height: int, width: int) -> str | None:
+        """As :meth:`mismatch`, of a frame that is not there yet: its sides in pixels."""
+        if self.width is None or (width, height) == (self.width, self.height):
+            return None
+        return f"the frame is {width}x{height} pixels, the model knows {self.width}x{self.height}"
 
     def _wrong_channels(self, frame: NDArray[Any], pixel_format: PixelFormat | None) -> str | None:
         raw = pixel_format is not None and (pixel_format == "nv12" or pixel_format.startswith("bayer"))

@@ -65,11 +65,12 @@ class Scoring:
     """Residual field to anomaly map and image score; carried out by :mod:`edgeirf.runtime.scoring`.
 
     >>> Scoring(top_k=10).sigma
-    4.0
+    1.0
 
     Attributes:
         density: ``"nll"``: half the sum of squares over channels (IRF); ``"norm"``: its root (InvAD).
-        sigma: standard deviation of the Gaussian smoothing, in pixels of the map.
+        sigma: standard deviation of the Gaussian smoothing, in pixels of the map. A grid position has 16 of them: more
+            smoothing takes from the score of a defect of one position (`benchmarks/RESULTS.md`).
         top_k: the image score is the mean of this many largest map values; 1 is the maximum.
         latent: None for IRF. For InvAD ``(nll_mean, nll_std, spread_mean, spread_std)`` of calibration parts: the
             image score is the standardised negative log-likelihood of the latent plus the standardised max - min
@@ -79,7 +80,7 @@ class Scoring:
     """
 
     density: Density = "nll"
-    sigma: float = 4.0
+    sigma: float = 1.0
     top_k: int = 1
     latent: tuple[float, float, float, float] | None = None
     scales: tuple[str, ...] = ()

@@ -27,16 +27,18 @@ from edgeirf.calib.fitting.ranges import Method as RangeMethod
 from edgeirf.calib.reports.model_page import model_page
 from edgeirf.conformal import check_rate
 from edgeirf.errors import EdgeirfError, UsageError
+from edgeirf.export.fair import Parts, by_product, calibrations, finished_folds, pooled
 from edgeirf.export.good_parts import examine_held_out
 from edgeirf.export.methods.density import Density
-from edgeirf.export.methods.fit import HeldOutFields, TrainingFields, field_of, fit
+from edgeirf.export.methods.fit import field_of, fit
 from edgeirf.export.methods.graph import BundleGraph
 from edgeirf.export.methods.invad import Invad, invad_timesteps
 from edgeirf.export.methods.irf import Irf
 from edgeirf.export.onnx.trace import to_onnx
-from edgeirf.export.precision.candidates import PRECISIONS, Fp32, Made, Prover, calibrations
+from edgeirf.export.precision.candidates import PRECISIONS, Fp32, Made, Prover
 from edgeirf.export.precision.quantisers.choice import QUANTISERS
 from edgeirf.export.precision.validation import Pictures, calibration_pictures, gather
+from edgeirf.export.standalone.member import with_line
 from edgeirf.gate_report import GateReport
 from edgeirf.manifest import Manifest, Method, Model
 from edgeirf.runtime.executors.cpu import CpuExecutor
@@ -48,7 +50,6 @@ from edgeirf.runtime.monitor.statistics import FrameStatistics
 from edgeirf.runtime.scoring import score_field
 from edgeirf.settings import Preprocess, Scoring
 from edgeirf.trainers.diffusion import TIMESTEPS
-from edgeirf.trainers.feature_cache import load_features
 from edgeirf.trainers.noise_net import NoiseNet
 from edgeirf.trainers.run import Run
 from edgeirf.trainers.train import load_model
@@ -78,6 +79,7 @@ class Options:
         validation_folder: labelled images that the precisions must also pass on.
         keep_refused: keep precisions that fail their gate in the bundle, marked.
         keep_odd: let held-out pictures that do not look like the others set the threshold, too.
+        standalone: write ``line.onnx``, the graph for hosts without Python, into the bundle.
     """
 
     method: Literal["irf", "invad"] = "irf"
@@ -85,7 +87,7 @@ class Options:
     steps: int = 3
     gaussian: Fit = "full"
     false_reject_rate: float = 0.01
-    sigma: float = 4.0
+    sigma: float = Scoring.sigma
     top_k: int = 1
     precisions: tuple[str, ...] = ("fp32",)
     calibration_method: RangeMethod = "minmax"
@@ -94,6 +96,7 @@ class Options:
     validation_folder: Path | None = None
     keep_refused: bool = False
     keep_odd: bool = False
+    standalone: bool = True
 
     def __post_init__(self) -> None:
         check_rate(self.false_reject_rate)
@@ -123,6 +126,7 @@ class Exported:
         images: number of pictures it was measured on.
         reduced: the FP16 and INT8 graphs, refused ones among them.
         examined: product to what was found among its held-out good parts.
+        left_out: why the bundle has no ``line.onnx`` though it was asked for; empty where it has one.
     """
 
     manifest: Manifest
@@ -130,6 +134,7 @@ class Exported:
     images: int
     reduced: tuple[Made, ...] = ()
     examined: Mapping[str, Examination] = field(default_factory=dict)
+    left_out: str = ""
 
 
 def export(
@@ -152,21 +157,24 @@ def export(
         raise UsageError("this run was trained for irf: train one for invad (edgeirf train --method invad)")
     if options.method == "irf" and options.t >= config.timesteps:
         raise UsageError(f"--t lies below {config.timesteps}, the timesteps that this run was trained on")
-    held_out = run.held_out()
-    pictures: Pictures = {name: list(part.clean) for name, part in held_out.items()}
+    folds = finished_folds(run)
+    pictures: Pictures = {name: list(part.clean) for name, part in run.held_out().items()}
     everything = [picture for group in pictures.values() for picture in group]
     scoring = Scoring(sigma=options.sigma, top_k=options.top_k)
     timesteps = invad_timesteps(options.steps) if options.method == "invad" else (options.t,)
 
-    progress("residual field of the training parts")
-    raw = _field(net, timesteps, options.method)
-    training = TrainingFields(raw, extractor, load_features(run, extractor.channels, extractor.grid))
-    progress("residual field of the held-out parts")
-    image_to_field = BundleGraph(extractor, raw)
-    varied = [picture for part in held_out.values() for picture in part.varied]
-    fields = HeldOutFields(*([_run(image_to_field, p, settings) for p in group] for group in (everything, varied)))
-    fitted = fit(training, fields, options.gaussian, scoring, settings)
+    progress("residual fields of the good parts")
+    parts = Parts.of(run, extractor, _field(net, timesteps, options.method))
+    fitted = fit(parts.training, parts.held_out, options.gaussian, scoring, settings)
     scoring = replace(scoring, scales=tuple(map(scale_name, fitted.scales)))
+    others = []
+    for number, fold in enumerate(folds, 1):
+        progress(f"residual fields of the good parts, fold {number} of {len(folds)}")
+        own_extractor, own_net = load_model(fold)
+        others.append(Parts.of(fold, own_extractor, _field(own_net, timesteps, options.method)))
+    fair = pooled(
+        by_product(parts.counts, fitted), *(other.fair(options.gaussian, scoring, settings) for other in others)
+    )
 
     progress("folding and tracing")
 
@@ -187,9 +195,10 @@ def export(
             " no bundle was written; report this with the versions that `edgeirf doctor` prints"
         )
     report = GateReport(torch_onnx_relative_difference=parity, images=len(checked))
-    examined = examine_held_out(run, fitted.scores, options.false_reject_rate)
+    scores = [score for pairs in fair.values() for score, _ in pairs]
+    examined = examine_held_out(run, scores, options.false_reject_rate)
     odd = {product: 0 if options.keep_odd else len(found.odd) for product, found in examined.items()}
-    calibration = calibrations(pictures, fitted, odd)
+    calibration = calibrations(fair, odd)
     model = Model("model.fp32.onnx", "fp32", "any", calibration, scoring, report=report)
     golden_member = golden(executor, everything)
     reference = Fp32(
@@ -199,11 +208,13 @@ def export(
         settings=settings,
         scoring=scoring,
         kind=options.gaussian,
-        training=training,
-        fields=fields,
+        parts=parts,
+        folds=others,
         fitted=fitted,
+        fair=fair,
         golden=golden_member,
         odd=odd,
+        frame=config.frame,
     )
     reduced = _reduce(reference, pictures, options, progress)
     shipped = [made for made in reduced if made.model.refused is None or options.keep_refused]
@@ -232,8 +243,15 @@ def export(
         bundle.REPORT: model_page(manifest, executor, pictures).encode(),
         **{made.model.file: made.graph for made in shipped},
     }
+    left_out = ""
+    if options.standalone:
+        progress("comparing the standalone graph with the runtime")
+        try:
+            members = with_line(path, manifest, members)
+        except UsageError as error:
+            left_out = str(error)
     bundle.write(path, manifest, members)
-    return Exported(manifest, parity, len(checked), tuple(reduced), examined)
+    return Exported(manifest, parity, len(checked), tuple(reduced), examined, left_out)
 
 
 def _reduce(reference: Fp32, pictures: Pictures, options: Options, progress: Callable[[str], None]) -> list[Made]:
@@ -242,13 +260,13 @@ def _reduce(reference: Fp32, pictures: Pictures, options: Options, progress: Cal
     if not wanted:
         return []
     progress("scoring good parts and defects in fp32")
-    evidence = gather(pictures, reference.settings, options.validation_folder)
+    evidence = gather(pictures, reference.settings, options.validation_folder, reference.frame)
     prover = Prover(reference, evidence, options.false_reject_rate, progress)
     made = [prover.fp16()] if "fp16" in wanted else []
     if "int8" in wanted:
-        folder = options.calibration_folder
-        shown = pictures if folder is None else calibration_pictures(folder, list(pictures), reference.settings)
-        made += prover.int8(shown, options.calibration_method, options.quantiser)
+        folder, frame = options.calibration_folder, reference.frame
+        own = pictures if folder is None else calibration_pictures(folder, list(pictures), reference.settings, frame)
+        made += prover.int8(own, options.calibration_method, options.quantiser)
     return made
 
 

@@ -9,15 +9,20 @@ import numpy as np
 
 from edgeirf.calib.evaluation.odd_pictures import Examination, examine
 from edgeirf.runtime.imaging.pixel_format import Pixels
+from edgeirf.trainers.folds import folds_of
 from edgeirf.trainers.run import Run
 
 
 def held_out_files(run: Run) -> dict[str, list[Path]]:
-    """Product to the files of its held-out parts, in the order of :meth:`edgeirf.trainers.run.Run.held_out`."""
+    """Product to the files of its held-out parts, in the order of :meth:`edgeirf.trainers.run.Run.held_out`.
+
+    Behind those of the run are those of its folds.
+    """
     files: dict[str, list[Path]] = {product: [] for product in dict.fromkeys(p.product for p in run.config.pictures)}
-    for picture in run.config.pictures:
-        if picture.held_out:
-            files[picture.product].append(Path(picture.file))
+    for one in (run, *folds_of(run)):
+        for picture in one.config.pictures:
+            if picture.held_out:
+                files[picture.product].append(Path(picture.file))
     return files
 
 
@@ -39,11 +44,11 @@ def examine_held_out(run: Run, scores: Sequence[float], false_reject_rate: float
 def held_out_pictures(run: Run) -> dict[Path, Pixels]:
     """The pixels that the run keeps of its held-out parts, ``(H, W, 3)`` BGR, tiles put together."""
     rows, columns = run.config.preprocess.tiles
-    files = held_out_files(run)
     found: dict[Path, Pixels] = {}
-    for product, parts in run.held_out().items():
-        count, _, height, width, _ = parts.clean.shape
-        tiled = parts.clean.reshape(count, rows, columns, height, width, 3).swapaxes(2, 3)
+    for product, files in held_out_files(run).items():
+        clean = np.concatenate([one.held_out()[product].clean for one in (run, *folds_of(run))])
+        count, _, height, width, _ = clean.shape
+        tiled = clean.reshape(count, rows, columns, height, width, 3).swapaxes(2, 3)
         whole = tiled.reshape(count, rows * height, columns * width, 3)[..., ::-1]
-        found |= dict(zip(files[product], map(np.ascontiguousarray, whole), strict=True))
+        found |= dict(zip(files, map(np.ascontiguousarray, whole), strict=True))
     return found

@@ -27,6 +27,8 @@ from edgeirf.bundle import Bundle
 from edgeirf.errors import UsageError
 from edgeirf.export.onnx.head import density_nodes
 from edgeirf.export.precision.network import faithful
+from edgeirf.export.standalone.member import with_line
+from edgeirf.line_graph import MEMBER as LINE
 from edgeirf.manifest import Model
 from edgeirf.runtime.executors import golden
 from edgeirf.runtime.executors.cpu import CpuExecutor
@@ -77,7 +79,8 @@ def recentre(
         key: model if key == "fp32" else _tolerant(model, members, fresh, manifest.preprocess)
         for key, model in manifest.models.items()
     }
-    bundles.write(path, replace(manifest, models=models, members={}), members)
+    changed = replace(manifest, models=models, members={})
+    bundles.write(path, changed, with_line(path, changed, members) if LINE in members else members)
 
 
 def moved(graph: bytes, pictures: Sequence[Pixels], settings: Preprocess) -> bytes:

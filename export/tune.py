@@ -26,7 +26,9 @@ from edgeirf.calib.reports.model_page import model_page
 from edgeirf.conformal import Calibration
 from edgeirf.errors import UsageError
 from edgeirf.export.precision.network import faithful
+from edgeirf.export.standalone.member import with_line
 from edgeirf.files import sha256
+from edgeirf.line_graph import MEMBER as LINE
 from edgeirf.manifest import Model
 from edgeirf.runtime.executors import golden
 from edgeirf.runtime.executors.cpu import CpuExecutor
@@ -148,6 +150,8 @@ def tune(
     Raises:
         UsageError: too few labelled parts, another run, or a bundle whose score has no smoothing to choose.
     """
+    if run.config.cross_fit:
+        raise UsageError(f"{run.folder} is cross-fitted, which tune cannot score anew: see export --sigma, --top-k")
     manifest = bundle.manifest
     settings, model = manifest.preprocess, manifest.models["fp32"]
     if model.scoring.latent is not None:
@@ -225,7 +229,7 @@ def _write(
     members |= {bundles.GOLDEN: buffer.getvalue(), bundles.REPORT: model_page(changed, executor, pictures).encode()}
     if directions.MEMBER in manifest.members:
         members[directions.MEMBER] = bundle.member(directions.MEMBER)
-    bundles.write(path, changed, members)
+    bundles.write(path, changed, with_line(path, changed, members) if LINE in manifest.members else members)
 
 
 def _proved(model: Model, reference: Margins, margins: Margins, golden_error: float) -> Model:

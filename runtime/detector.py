@@ -104,9 +104,10 @@ class Detector:
             pixel_format: of the camera.
 
         Raises:
-            FrameError: such frames cannot be inspected.
+            FrameError: such frames cannot be inspected, or the model knows frames of another size.
             BackendError: the library or device failed.
         """
+        self._refuse(self.contract.wrong_size(*size) if self.contract is not None else None)
         self.executor.warm_up(size, pixel_format)
 
     def __call__(
@@ -161,8 +162,7 @@ class Detector:
             raise FrameError(frame.error or "the frame has no image")
         check_room(len(self._queue) < self.depth)
         check_frame(pixels, frame.pixel_format)
-        if self.contract is not None and (wrong := self.contract.mismatch(pixels, frame.pixel_format)):
-            raise FrameError(f"{wrong}: set the camera as for the training pictures, or train on its pictures")
+        self._refuse(self.contract.mismatch(pixels, frame.pixel_format) if self.contract is not None else None)
         pending = self.executor.submit(pixels, frame.pixel_format)
         self._queue.append(_Taken(frame, frame_size(pixels, frame.pixel_format), pending))
 
@@ -218,6 +218,11 @@ class Detector:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _refuse(self, wrong: str | None) -> None:
+        """Raises for what does not fit the contract."""
+        if wrong is not None:
+            raise FrameError(f"{wrong}: set the camera as for the training pictures, or train on its pictures")
 
     def _verdict(self, frame: Frame, result: ExecutorResult) -> Verdict:
         latency = dict(result.latency_ms)
@@ -324,7 +329,7 @@ def load(
     check_rate(request.false_reject_rate)  # a wrong value is reported before an engine is built
     detector = Detector(bundle, open_executor(bundle, request, progress), request)
     try:
-        detector.warm_up(smallest_frame(bundle.manifest.preprocess))
+        detector.executor.warm_up(smallest_frame(bundle.manifest.preprocess), "bgr8")
     except BaseException:
         detector.close()
         raise

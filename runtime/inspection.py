@@ -61,6 +61,13 @@ class Inspection:
         """
         return frame_map(self._scored().array(), self._size, self._settings)
 
+    def network_map(self) -> NDArray[np.float32]:
+        """The anomaly map as the network gives it: of the region of interest, at the resolution of all tiles together.
+
+        Raises: see :meth:`map`.
+        """
+        return self._scored().array()
+
     def overlay(self, frame: Pixels) -> Image:
         """The frame under its heat map, regions outlined, ``(H, W, 3)`` uint8 BGR; for people.
 

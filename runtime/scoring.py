@@ -116,6 +116,8 @@ def smoothing_matrix(cells: int, pixels: int, sigma: float) -> Array:
 def find_regions(scored_map: Array, threshold: float, area: tuple[int, int, int, int]) -> tuple[Region, ...]:
     """Connected areas (8-neighbours) of the map above ``threshold``, largest peak first.
 
+    Equal peaks come in the order of their first pixel, row by row, as on the GPU and in other languages.
+
     Args:
         scored_map: ``(H, W)`` map at network resolution.
         threshold: map values strictly above it belong to a region.
@@ -123,13 +125,15 @@ def find_regions(scored_map: Array, threshold: float, area: tuple[int, int, int,
     """
     mask = (scored_map > threshold).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    regions = []
+    found = []
     for label in range(1, count):
         x, y, width, height, pixels = (int(v) for v in stats[label])
         window = (slice(y, y + height), slice(x, x + width))
-        peak = float(scored_map[window][labels[window] == label].max())
-        regions.append(region_in_frame((x, y, width, height), pixels, peak, mask.shape, area))
-    return tuple(sorted(regions, key=lambda region: -region.peak))
+        inside = labels[window] == label
+        peak = float(scored_map[window][inside].max())
+        region = region_in_frame((x, y, width, height), pixels, peak, mask.shape, area)
+        found.append((-peak, y, x + int(inside[0].argmax()), region))
+    return tuple(region for *_, region in sorted(found, key=lambda one: one[:3]))
 
 
 def region_in_frame(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -15,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeirf import bundle
 from edgeirf.conformal import Calibration
+from edgeirf.export.standalone.member import with_line
 from edgeirf.frame_contract import FrameContract
 from edgeirf.manifest import Manifest, Method, Model
 from edgeirf.runtime.executors.cpu import CpuExecutor
@@ -22,6 +25,9 @@ from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.settings import Preprocess, Scoring
 
 MakeBundle = Callable[..., Path]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a job in the background; children would ignore Ctrl-C too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def tiny_graph() -> bytes:
@@ -65,6 +71,7 @@ def make_tiny_bundle(
     held_out: int = 99,
     false_reject_rate: float = 0.01,
     frame: FrameContract | None = None,
+    line: bool = False,
 ) -> Path:
     """Writes a small valid bundle whose graph tells :func:`good_frame` from :func:`bad_frame`.
 
@@ -76,6 +83,7 @@ def make_tiny_bundle(
         held_out: number of calibration parts.
         false_reject_rate: the bundle's default rate.
         frame: the frames that the bundle knows.
+        line: with ``line.onnx``, the graph for hosts without Python.
     """
     settings = settings or Preprocess(size=(64, 64))
     scoring, graph = Scoring(sigma=2.0), tiny_graph()
@@ -92,8 +100,18 @@ def make_tiny_bundle(
     manifest = Manifest(
         name, "2026-01-01T00:00:00Z", "0.1.0", settings, method, false_reject_rate, {"fp32": model}, frame=frame
     )
-    bundle.write(path, manifest, {"model.fp32.onnx": graph, bundle.GOLDEN: golden.getvalue()})
+    members = {"model.fp32.onnx": graph, bundle.GOLDEN: golden.getvalue()}
+    bundle.write(path, manifest, with_line(path, manifest, members) if line else members)
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing that this user has kept changes a test, and no test changes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "EDGEIRF_STANDIN" not in os.environ:  # there the cache is one of all test files
+            patch.setenv("EDGEIRF_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from edgeirf.files import check_writable
 from edgeirf.runtime.imaging.images import read_hashed
 from edgeirf.runtime.imaging.preprocess import prepare
 from edgeirf.settings import Preprocess
-from edgeirf.trainers.dataset import Sample, Survey, find_products, survey
+from edgeirf.trainers.dataset import Survey, find_products, survey
 from edgeirf.trainers.diffusion import TIMESTEPS
 from edgeirf.trainers.feature_cache import variant_rng
 from edgeirf.trainers.input_size import check_orientation, choose_size, cost
@@ -55,6 +55,7 @@ class Recipe:
         variants: changed copies of each picture to train on.
         steps, learning_rate, ema, seed: of the training loop.
         batch: pictures (tiles) in a step; None takes 16 of 256x256 pixels, and fewer of larger ones.
+        cross_fit: train once more for each other fifth of the parts, see :mod:`edgeirf.trainers.folds`.
         excluded: pictures to leave out, see :func:`edgeirf.calib.evaluation.odd_pictures.exclude`.
     """
 
@@ -72,6 +73,7 @@ class Recipe:
     learning_rate: float = 1e-3
     ema: float = 0.999
     seed: int = 0
+    cross_fit: bool = False
     excluded: tuple[Path, ...] = ()
 
 
@@ -138,8 +140,9 @@ def prepare_run(
         learning_rate=recipe.learning_rate,
         ema=recipe.ema,
         frame=found.frame,
+        cross_fit=recipe.cross_fit,
     )
-    return Run.create(output, config, _held_out(found, settings, recipe.tolerate)), found
+    return Run.create(output, config, held_out_parts(config)), found
 
 
 def _check_size(recipe: Recipe) -> None:
@@ -150,12 +153,18 @@ def _check_size(recipe: Recipe) -> None:
         raise UsageError(str(error)) from None
 
 
-def _held_out(found: Survey, settings: Preprocess, tolerances: Tolerances) -> dict[str, HeldOut]:
-    """Product to held-out parts; 8-bit pictures among 16-bit ones are widened."""
+def held_out_parts(config: RunConfig, progress: Progress = lambda items: items) -> dict[str, HeldOut]:
+    """Product to held-out parts, read and prepared; 8-bit pictures among 16-bit ones are widened.
+
+    Raises:
+        EdgeirfError: a picture moved or changed since it was first read.
+    """
+    settings, tolerances = config.preprocess, Tolerances.parse(config.tolerate)
+    by_file = {Path(picture.file): picture for picture in config.pictures if picture.held_out}
     pairs: dict[str, list[tuple[NDArray[Any], NDArray[Any]]]] = {}
-    for sample in found.samples:
-        if sample.calibration:
-            pairs.setdefault(sample.product, []).append(_clean_and_varied(sample, settings, tolerances))
+    for file in progress(list(by_file)):
+        picture = by_file[file]
+        pairs.setdefault(picture.product, []).append(_clean_and_varied(picture, settings, tolerances))
     return {
         product: HeldOut(*(_stack(list(images), settings.bits) for images in zip(*group, strict=True)))
         for product, group in pairs.items()
@@ -163,13 +172,13 @@ def _held_out(found: Survey, settings: Preprocess, tolerances: Tolerances) -> di
 
 
 def _clean_and_varied(
-    sample: Sample, settings: Preprocess, tolerances: Tolerances
+    picture: Picture, settings: Preprocess, tolerances: Tolerances
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    read = read_hashed(sample.path)
-    if read.sha256 != sample.sha256:
-        raise EdgeirfError(f"{sample.path} changed while the pictures were read: train again")
+    read = read_hashed(Path(picture.file)) if Path(picture.file).is_file() else None
+    if read is None or read.sha256 != picture.sha256:
+        raise EdgeirfError(f"{picture.file} moved or changed since the run began: train again")
     image = read.pixels
-    varied = perturb(image, tolerances, variant_rng(sample.sha256, HELD_OUT_VARIANT), settings.bits)
+    varied = perturb(image, tolerances, variant_rng(picture.sha256, HELD_OUT_VARIANT), settings.bits)
     return prepare(image, settings), prepare(varied, settings)
 
 

@@ -75,6 +75,7 @@ class RunConfig:
         variants: changed copies of each picture that are trained on beside it.
         pictures: every picture of a good part.
         frame: what they have in common; None in a run of an edgeirf that did not keep it.
+        cross_fit: the run has folds, see :mod:`edgeirf.trainers.folds`.
     """
 
     name: str
@@ -94,6 +95,7 @@ class RunConfig:
     variants: int
     pictures: tuple[Picture, ...]
     frame: FrameContract | None = None
+    cross_fit: bool = False
 
     @property
     def training_pictures(self) -> tuple[Picture, ...]:

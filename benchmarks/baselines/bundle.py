@@ -13,9 +13,9 @@ from torch import nn
 
 import edgeirf
 from edgeirf import bundle
+from edgeirf.export.fair import by_product, calibrations
 from edgeirf.export.methods.fit import Fitted
 from edgeirf.export.onnx.trace import to_onnx
-from edgeirf.export.precision.candidates import calibrations
 from edgeirf.export.precision.validation import Pictures
 from edgeirf.manifest import Manifest, Method, Model
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
@@ -65,7 +65,9 @@ def write_bundle(run: Run, graph: nn.Module, method: str, path: Path, rate: floa
         "images": np.stack([everything[i] for i in chosen]),
         "scores": np.array([scored[i].score for i in chosen]),
     }
-    fp32 = Model("model.fp32.onnx", "fp32", "any", calibrations(pictures, fitted, {}), scoring)
+    counts = {name: len(group) for name, group in pictures.items()}
+    fair = by_product(counts, fitted)
+    fp32 = Model("model.fp32.onnx", "fp32", "any", calibrations(fair, {}), scoring)
     manifest = Manifest(
         name=f"{method}-{run.config.name}",
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

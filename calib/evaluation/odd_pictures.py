@@ -65,12 +65,15 @@ class Examination:
     escapes_without: Count | None
 
     def lines(self) -> list[str]:
-        """One sentence for each odd picture, for the terminal."""
-        return [
-            f"{one.path} does not look like the other good parts (score {one.score:.4g}, p {one.p_value:.1g}): look at "
-            f"it; without it the threshold is {one.threshold_without:.4g} instead of {self.threshold:.4g}"
-            for one in self.odd
-        ]
+        """What the terminal says of the odd pictures: of several, first what all of them do to the threshold."""
+        if not self.odd:
+            return []
+        change = f"the threshold is {self.threshold_without:.4g} instead of {self.threshold:.4g}"
+        unlike = "does not look like the other good parts"
+        said = [f"{one.path} {unlike} (score {one.score:.4g}, p {one.p_value:.1g}): look at it" for one in self.odd]
+        if len(said) == 1:
+            return [f"{said[0]}; without it {change}"]
+        return [f"without the {len(said)} pictures that do not look like the other good parts {change}", *said]
 
     def exclude_text(self) -> str:
         """The odd pictures as a file for ``--exclude``."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeirf.settings import Scoring
 
-SIGMAS: Final = (2.0, 4.0, 8.0, 16.0)
+SIGMAS: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Smoothing that is tried, pixels of the network input."""
 SHARES: Final = (0.0005, 0.002, 0.01)
 """Shares of the map whose mean is tried as image score, beside the maximum."""

@@ -11,6 +11,7 @@ import typer
 from edgeirf import __version__
 from edgeirf.cli import (
     bench,
+    capi,
     demo,
     doctor,
     evaluate,
@@ -22,6 +23,7 @@ from edgeirf.cli import (
     recalibrate,
     run,
     selftest,
+    serve,
     train,
     tune,
 )
@@ -51,6 +53,8 @@ COMMANDS = (
     doctor,
     selftest,
     demo,
+    capi,
+    serve,
 )
 for command in COMMANDS:
     app.command(command.NAME)(command.main)

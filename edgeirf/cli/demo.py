@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from edgeirf.cli.console import echo, progress_bar, say, stop_on_signal
+from edgeirf.cli.export import threshold_lines
 from edgeirf.cli.train import need_torch, train_run
 from edgeirf.errors import UsageError
 
@@ -19,6 +20,7 @@ NAME = "demo"
 
 GOOD_PARTS = 160
 STEPS = 300
+TEST_GOOD, TEST_DEFECTS = 16, 6
 STREAM_FRAMES = 60
 STREAM = "test://?seed={seed}&defects=0.25&count={count}&size={size}"
 
@@ -45,7 +47,9 @@ def main(
     run, _ = prepare_run(parts, output / "runs" / "flange", recipe)
     train_run(run)
     say(f"3/5 exporting {bundle}")
-    export(run, bundle, Options(false_reject_rate=0.05))
+    exported = export(run, bundle, Options(false_reject_rate=0.05))
+    for line in threshold_lines(exported.manifest):
+        echo(line)
     with load(bundle) as detector:
         say("4/5 inspecting a stream of parts, a quarter of them with defects")
         _inspect(detector, STREAM.format(seed=seed + 1, count=STREAM_FRAMES, size=size), output)
@@ -65,8 +69,8 @@ def _render(folder: Path, seed: int, size: int) -> None:
         write_dataset(
             folder,
             train=GOOD_PARTS,
-            test_good=16,
-            test_defects=6,
+            test_good=TEST_GOOD,
+            test_defects=TEST_DEFECTS,
             seed=seed,
             size=size,
             progress=lambda done, total: bar.update(task, completed=done, total=total),

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from edgeirf.bundle import Bundle
 from edgeirf.calib.conditions.tolerances import EXAMPLE, Tolerances
-from edgeirf.cli.console import check_page, console, engine_progress, progress_bar
+from edgeirf.cli.console import check_page, console, engine_progress, print_page, progress_bar
+from edgeirf.cli.run import parse_resolution
 from edgeirf.errors import UsageError
 from edgeirf.files import write_text
+from edgeirf.text import printable
 
 if TYPE_CHECKING:
     from edgeirf.calib.evaluation.evaluation import Evaluation
@@ -36,6 +38,9 @@ def main(
     precision: str = typer.Option(None, help="fp32, fp16, int8; default: the fastest that passed its gate."),
     product: str = typer.Option(None, help="Product of a unified bundle."),
     false_reject_rate: float = typer.Option(None, help="Another rate than the one chosen at export."),
+    other_resolution: str = typer.Option(
+        None, metavar="WIDTHxHEIGHT", help="The pictures show the view of the training pictures in other pixels."
+    ),
     device: str = typer.Option("auto", help="Where to run the network, as in `edgeirf run`."),
     perturb: bool = typer.Option(False, "--perturb", help="Measure again with the pictures as a line may change them."),
     tolerate: str = typer.Option(None, metavar="TOLERANCES", help=f"What --perturb may change; default: {EXAMPLE}."),
@@ -49,14 +54,14 @@ def main(
     from edgeirf.runtime.detector import load
 
     _check_outputs(json_file, report)
-    tolerances = _tolerances(perturb, tolerate)
+    tolerances, resolution = _tolerances(perturb, tolerate), parse_resolution(other_resolution)
     results: list[tuple[Evaluation, Detector]] = []
     with ExitStack() as stack:
         for path in bundles:
             for name, place in _targets(path, product, folder):
                 choices: Any = {"precision": precision, "product": name, "false_reject_rate": false_reject_rate}
                 with engine_progress() as progress:
-                    opened = load(path, device, progress=progress, **choices)
+                    opened = load(path, device, progress=progress, resolution=resolution, **choices)
                 detector = stack.enter_context(opened)
                 results.append((evaluate(detector, place, _bar(name or path.name), tolerances), detector))
         evaluations = [evaluation for evaluation, _ in results]
@@ -95,20 +100,17 @@ def show(evaluations: Sequence[Evaluation]) -> None:
     """Prints the tables: all bundles side by side, then each one's defect types."""
     from edgeirf.calib.reports.wording import remarks, titles
 
-    output = Console(highlight=False)
-    if not output.is_terminal:
-        output.width = 200  # a pipe has no width to wrap at
-    output.print(comparison(evaluations))
+    parts: list[RenderableType] = [comparison(evaluations)]
     for path in dict.fromkeys(evaluation.bundle for evaluation in evaluations):
         products = [evaluation for evaluation in evaluations if evaluation.bundle == path]
         if len(products) > 1:
-            output.print(f"\n{path.name}, {means(products)}", markup=False)
+            parts.append(f"\n{printable(path.name)}, {means(products)}")
     for evaluation, title in zip(evaluations, titles(evaluations), strict=True):
         if evaluation.per_defect:
-            output.print(defect_table(evaluation, title))
-        for line in remarks(evaluation):
-            output.print(line, markup=False)
-    output.print("\u2264 and ranges: exact bounds of the true rate, each at 95 % confidence.", style="dim")
+            parts.append(defect_table(evaluation, title))
+        parts += remarks(evaluation)
+    parts.append(Text("\u2264 and ranges: exact bounds of the true rate, each at 95 % confidence.", style="dim"))
+    print_page(*parts)
 
 
 def comparison(evaluations: Sequence[Evaluation]) -> Table:

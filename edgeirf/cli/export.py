@@ -1,4 +1,4 @@
-"""``edgeirf export``: a trained run to one ``.irf`` bundle."""
+"""``edgeirf export``: a trained run to one ``.irf`` bundle, and a run or bundle to one ONNX graph for other hosts."""
 
 from __future__ import annotations
 
@@ -11,31 +11,44 @@ import typer
 from edgeirf.bundle import Bundle
 from edgeirf.cli.console import check_page, echo, say
 from edgeirf.cli.engines import build_and_tell, check_engine
+from edgeirf.cli.standalone import Bare, check_bundle, from_bundle
 from edgeirf.errors import EdgeirfError, UsageError
-from edgeirf.files import check_writable, write_text
+from edgeirf.files import write_text
+from edgeirf.settings import Scoring
 
 if TYPE_CHECKING:
     from edgeirf.calib.evaluation.odd_pictures import Examination
+    from edgeirf.export.bundle import Exported
     from edgeirf.manifest import Manifest
     from edgeirf.trainers.run import Run
 
 NAME = "export"
 LINES = 10
 """At most so many odd pictures are named on the terminal; the page has all."""
+ALL = "fp32,fp16,int8"
 DEVICES = {"on the CPU": "onnxruntime", "with TensorRT": "tensorrt"}
 
 
+OF_BUNDLES = ("source", "output", "standalone", "pixel_format", "product", "precision", "no_standalone", "force")
+"""Parameters that a finished bundle takes."""
+
+
 def main(
-    folder: Path = typer.Argument(None, metavar="[RUN]", help="Trained run; default: the newest in runs/."),
+    context: typer.Context,
+    source: Path = typer.Argument(
+        None, metavar="[RUN|BUNDLE]", help="Trained run; default: the newest in runs/. Or a bundle, for --standalone."
+    ),
     output: Path = typer.Option(None, "--output", "-o", help="Bundle to write; default <name of the run>.irf."),
     method: str = typer.Option("irf", help="irf: one step; invad: DDIM inversion in a few steps."),
     t: int = typer.Option(200, help="Timestep of irf, 0..999."),
     steps: int = typer.Option(3, help="Inversion steps of invad."),
     gaussian: str = typer.Option("full", help="Density of the field of good parts: standard, diagonal, full."),
     false_reject_rate: float = typer.Option(0.01, help="Share of good parts that may be rejected."),
-    sigma: float = typer.Option(4.0, help="Smoothing of the anomaly map, pixels of the network input."),
+    sigma: float = typer.Option(Scoring.sigma, help="Smoothing of the anomaly map, pixels of the network input."),
     top_k: int = typer.Option(1, help="Image score: mean of this many largest map values; 1 is the maximum."),
-    precision: str = typer.Option("fp32,fp16,int8", help="Graphs to write; each is compared with fp32."),
+    precision: str = typer.Option(
+        None, help="Graphs to write, each compared with fp32: fp32,fp16,int8. Of a BUNDLE: the one in FILE.onnx."
+    ),
     calib: Path = typer.Option(None, help="Good parts for the INT8 ranges; default: the held-out ones."),
     calibration_method: str = typer.Option("minmax", help="INT8 ranges: minmax, percentile, entropy."),
     quantiser: str = typer.Option("edgeirf", help="Quantiser of TensorRT's INT8 graph: edgeirf, modelopt."),
@@ -47,26 +60,36 @@ def main(
         None, metavar="FILE.html", help="Page of odd held-out pictures; default: beside the bundle where one is named."
     ),
     keep_odd: bool = typer.Option(False, "--keep-odd", help="Let odd held-out pictures set the threshold, too."),
+    standalone: Path = typer.Option(
+        None, metavar="FILE.onnx", help="Write a bare graph, too: camera bytes to verdict, for hosts without Python."
+    ),
+    pixel_format: str = typer.Option(None, help="Frames that FILE.onnx takes: bgr8, gray16, bayer_rggb8, nv12, ..."),
+    product: str = typer.Option(None, help="Product whose thresholds are in FILE.onnx."),
+    no_standalone: bool = typer.Option(False, "--no-standalone", help="Leave line.onnx out of the bundle."),
     force: bool = typer.Option(False, "--force", "-f", help="Overwrite an existing bundle."),
 ) -> None:
-    """Write one portable bundle of a trained run."""
+    """Write one portable bundle of a trained run; of a finished bundle, its graph for hosts without Python."""
+    if standalone is None and (pixel_format is not None or product is not None):
+        raise UsageError("--pixel-format and --product go with --standalone FILE.onnx")
+    if source is not None and (source.is_file() or source.suffix == ".irf"):
+        _refuse_others(context, source)
+        from_bundle(source, output, Bare(standalone, pixel_format, product, precision), not no_standalone, force)
+        return
     if method not in ("irf", "invad") or gaussian not in ("standard", "diagonal", "full"):
         raise UsageError("--method is irf or invad; --gaussian is standard, diagonal or full")
     check_engine(engine, target)
     check_page(odd_page)
     try:
         from edgeirf.export.bundle import Options, export
+        from edgeirf.export.engines import parse_targets
         from edgeirf.trainers.run import Run, newest_run
     except ImportError as error:
         raise EdgeirfError(f"exporting needs PyTorch and ONNX ({error}): pip install '.[train]' in the clone") from None
-    run = Run(folder) if folder is not None else newest_run(Path("runs"))
-    path = output or Path(f"{run.config.name}.irf")
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists: --force overwrites it, --output names another")
-    check_writable(path)
+    run = Run(source) if source is not None else newest_run(Path("runs"))
+    path = check_bundle(output or Path(f"{run.config.name}.irf"), force)
+    bare = Bare(standalone, pixel_format, product, None)
+    bare.check(path, force)
     if target is not None:
-        from edgeirf.export.engines import parse_targets
-
         parse_targets(target)
     choices: Any = {"method": method, "gaussian": gaussian, "calibration_method": calibration_method}
     options = Options(
@@ -76,25 +99,43 @@ def main(
         false_reject_rate=false_reject_rate,
         sigma=sigma,
         top_k=top_k,
-        precisions=tuple(dict.fromkeys(part.strip().lower() for part in precision.split(","))),
+        precisions=tuple(dict.fromkeys(part.strip().lower() for part in (precision or ALL).split(","))),
         quantiser=quantiser,
         calibration_folder=calib,
         validation_folder=validate,
         keep_refused=keep_refused,
         keep_odd=keep_odd,
+        standalone=not no_standalone,
     )
     result = export(run, path, options, progress=lambda stage: say(f"{stage} ..."))
-    echo(f"torch and ONNX Runtime agree to {result.parity:.1e} of a score on {result.images} held-out pictures")
-    for line in threshold_lines(result.manifest):
-        echo(line)
+    tell_result(result)
     tell_odd(result.examined, run, odd_page or path.with_suffix(".odd.html"), always=odd_page is not None)
     for made in result.reduced:
         echo(made.summary())
+    opened = Bundle.read(path)
     if result.reduced:
-        echo(default_line(Bundle.read(path)))
+        echo(default_line(opened))
     if engine is not None:
         build_and_tell(path, engine, target)
+    bare.write(opened)
     echo(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB); next: edgeirf run --camera 0 --model {path}")
+
+
+def _refuse_others(context: typer.Context, bundle: Path) -> None:
+    """Raises UsageError for an option that says how a run is exported."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name not in OF_BUNDLES and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"{parameter.opts[0]} is for runs, and {bundle} is a finished bundle")
+
+
+def tell_result(result: Exported) -> None:
+    """Says what was compared, what the thresholds promise, and what the bundle lacks."""
+    echo(f"torch and ONNX Runtime agree to {result.parity:.1e} of a score on {result.images} held-out pictures")
+    for line in threshold_lines(result.manifest):
+        echo(line)
+    if result.left_out:
+        echo(f"no line.onnx for hosts without Python: {result.left_out}")
 
 
 def tell_odd(examined: Mapping[str, Examination], run: Run, page: Path, *, always: bool = False) -> None:
@@ -129,13 +170,16 @@ def default_line(bundle: Bundle) -> str:
 
 def threshold_lines(manifest: Manifest) -> list[str]:
     """What the thresholds promise, one line a product, and what is not possible with so few pictures."""
+    from edgeirf.calib.promise import rate_at_most
+
     lines = []
     asked = manifest.false_reject_rate
     for product, calibration in manifest.models["fp32"].calibration.items():
         rate, count = calibration.rate(asked), calibration.count
         line = (
             f"{product}: threshold {calibration.score_threshold(asked):.4g} from {count} held-out pictures, "
-            f"at most {100 * rate:.2g} % false rejects"
+            f"at most {100 * rate:.2g} % false rejects on average, "
+            f"{100 * rate_at_most(calibration, asked):.2g} % with 95 % confidence"
         )
         if calibration.odd:
             line += f" ({calibration.odd} held-out pictures do not look like the others and set no threshold)"

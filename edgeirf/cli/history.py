@@ -85,7 +85,7 @@ def line(row: AuditRow) -> str:
     if row.kind != "part":
         bundle = f"bundle {(row.model_sha256 or '')[:12]}"
         what = {
-            "start": f"edgeirf {row.software}",
+            "start": f"edgeirf {row.software} {row.detail or ''}",
             "model": f"{row.view}: {row.precision} on {row.device}, {bundle} {row.engine}",
         }.get(row.kind, f"{row.operator} {row.detail}")
         return f"{iso(row.at)}  {row.kind:6}  {what}".rstrip()
@@ -99,26 +99,17 @@ def line(row: AuditRow) -> str:
 
 
 def _verify(history: History, head: str | None, key: Path | None) -> None:
+    from edgeirf.runtime.audit.anchor import read_key
+
     found = history.verify(None if key is None else read_key(key), head)
     if found.problem is not None:
         raise EdgeirfError(f"{history.path} is not as it was written: {found.problem}")
     covered = f"the anchor covers {found.anchored} of them" if found.anchored else "no anchor covers them"
-    echo(f"{found.rows} rows, none changed or removed; {covered}; head {found.head}")
-
-
-def read_key(path: Path) -> bytes:
-    """The key in a file, without white space at its ends.
-
-    Raises:
-        UsageError: the file cannot be read or is empty.
-    """
-    try:
-        key = path.read_bytes().strip()
-    except OSError as error:
-        raise UsageError(f"cannot read the key {path}: {error.strerror or error}") from None
-    if not key:
-        raise UsageError(f"the key {path} is empty")
-    return key
+    text = f"{found.rows} rows, none changed or removed; {covered}; head {found.head}"
+    if found.follows:
+        there = (history.path.parent / found.follows).exists()
+        text += f"; it follows {found.follows}, {'verify that too' if there else 'which is not here'}"
+    echo(text)
 
 
 def _compare(history: History, query: Query, bundle: Path, pictures: Path, device: str) -> None:

@@ -15,6 +15,7 @@ from edgeirf.bundle import REPORT, Bundle
 from edgeirf.cli.console import print_page
 from edgeirf.conformal import Calibration
 from edgeirf.files import write_bytes
+from edgeirf.line_graph import MEMBER as LINE
 from edgeirf.manifest import Manifest, Model
 from edgeirf.settings import Preprocess, Scoring
 
@@ -54,6 +55,7 @@ def describe(bundle: Bundle) -> Iterator[tuple[str, str]]:
     yield "input", _input(manifest.preprocess)
     yield "method", _method(manifest)
     yield "score", _score(manifest.models["fp32"].scoring)
+    yield "standalone", _standalone(bundle)
 
 
 def promises(manifest: Manifest) -> Iterator[str]:
@@ -105,6 +107,7 @@ def threshold(parts: Calibration, asked: float) -> dict[str, Any]:
     for the parts above the threshold.
     """
     from edgeirf.calib.evaluation.binomial import upper_bound
+    from edgeirf.calib.promise import rate_at_most
 
     score = parts.score_threshold(asked)
     above = sum(value > score for value in parts.scores)
@@ -115,7 +118,7 @@ def threshold(parts: Calibration, asked: float) -> dict[str, Any]:
         "smallest_rate": parts.smallest_rate,
         "held_out": parts.count,
         "above": above,
-        "upper_bound": upper_bound(above, parts.count),
+        "upper_bound": rate_at_most(parts, asked),
         "upper_bound_of_none": upper_bound(0, parts.count),
     }
 
@@ -175,6 +178,16 @@ def _input(settings: Preprocess) -> str:
     depth = "" if settings.bits == 8 else f", {settings.bits} bits"
     kind = "gray" if settings.color == "gray" else "colour"
     return f"{area} resized to {settings.size[1]}x{settings.size[0]} (width x height), {kind}{depth}"
+
+
+def _standalone(bundle: Bundle) -> str:
+    from edgeirf.runtime.executors.select import choose_model
+
+    member = bundle.manifest.members.get(LINE)
+    if member is None:
+        return f"no {LINE}, the graph for hosts without Python: `edgeirf export {bundle.path} -o NEW.irf` adds it"
+    key, _ = choose_model(bundle, "onnxruntime", None)
+    return f"{LINE}, {megabytes(member.size)}, with {key} inside: for hosts without Python, docs/embed_contract.md"
 
 
 def _method(manifest: Manifest) -> str:

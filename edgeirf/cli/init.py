@@ -21,7 +21,9 @@ def main(
     path: Path = typer.Argument(Path("line.toml"), metavar="[LINE.toml]", help="The file to write."),
     model: str = typer.Option(None, "--model", "-m", metavar="FILE.irf", help="Bundle; default: the newest one here."),
     camera: list[str] = typer.Option(None, "--camera", "-c", metavar="SOURCE", help="As `edgeirf run`; once a view."),
-    trigger: str = typer.Option(None, metavar="KIND", help="free (each frame is a part), http, plc, gpio or software."),
+    trigger: str = typer.Option(
+        None, metavar="KIND", help="free (each frame is a part), http, mqtt, plc, gpio, camera, software."
+    ),
     deadline_ms: float = typer.Option(None, min=1, help="Milliseconds from the trigger to the verdict."),
     output: list[str] = typer.Option(None, metavar="KIND", help="jsonl, mqtt, modbus, ...; once an output."),
     force: bool = typer.Option(False, "--force", help="Overwrite the file."),
@@ -38,7 +40,7 @@ def main(
         raise UsageError(f"{path} exists: name another file, or overwrite it with --force")
     ask = _asker(yes or not sys.stdin.isatty())
     cameras = camera or [ask("Camera (0, rtsp://..., a folder, test://)", "0")]
-    trigger = trigger or ask("Trigger (free, http, plc, gpio, software)", "free")
+    trigger = trigger or ask("Trigger (free, http, mqtt, plc, gpio, camera, software)", "free")
     needed = trigger != "free" or len(cameras) > 1
     if deadline_ms is None and needed:
         deadline_ms = _number(ask("Deadline from trigger to verdict in ms", "500"))

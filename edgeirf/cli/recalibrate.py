@@ -13,9 +13,10 @@ from edgeirf.bundle import Bundle
 from edgeirf.cli.console import check_page, console, echo
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.files import check_writable, write_text
+from edgeirf.line_graph import MEMBER as LINE
 
 if TYPE_CHECKING:
-    from edgeirf.calib.recalibrate import Recalibration, Recentre
+    from edgeirf.calib.recalibrate import LineOf, Recalibration, Recentre
     from edgeirf.runtime.imaging.pixel_format import Pixels
 
 NAME = "recalibrate"
@@ -60,12 +61,27 @@ def main(
         excluded=() if exclude is None else read_excluded(exclude),
         keep_odd=keep_odd,
         recentre=_recentre(bundle) if recentre else None,
+        line=_line(bundle, target),
         progress=lambda stage: console.print(f"{stage} ..."),
     )
     write_text(page, recalibration_page(found))
     for line in lines(found):
         echo(line)
     echo(f"wrote {target} and {page}")
+
+
+def _line(bundle: Bundle, target: Path) -> LineOf | None:
+    """Writes the standalone graph; None where the bundle has none, or where ONNX is away, which one line says."""
+    if LINE not in bundle.manifest.members:
+        return None
+    try:
+        from edgeirf.export.standalone.member import line_member
+    except ImportError as error:
+        echo(
+            f"{target} gets no {LINE}, the graph for hosts without Python: that needs ONNX ({error}): pip install onnx"
+        )
+        return None
+    return line_member
 
 
 def _recentre(bundle: Bundle) -> Recentre:

@@ -49,6 +49,9 @@ def main(
     keep_warm: bool = typer.Option(False, "--keep-warm", help="Keep the GPU's clocks up between parts; costs energy."),
     jsonl: str = typer.Option(None, "--jsonl", metavar="FILE", help="Add one JSON object per frame; - is stdout."),
     save_rejects: str = typer.Option(None, metavar="DIR", help="Save the frame and the heat map of each reject."),
+    rejects_mb: int = typer.Option(
+        None, min=1, metavar="MB", help="Limit of the saved pictures; the oldest make room. Default: no limit."
+    ),
     save_all: str = typer.Option(None, metavar="DIR", help="Save the frame and the heat map of every part."),
     show: bool = typer.Option(False, "--show", help="Show frames and heat maps in a window; q ends."),
     max_frames: int = typer.Option(None, min=1, help="Stop after this many frames."),
@@ -93,7 +96,7 @@ def main(
         stats = Stats()
         if realtime:
             enter_realtime()
-        sinks = make_sinks(source, detector, stats, out, jsonl, save_rejects, show, save_all)
+        sinks = make_sinks(source, detector, stats, out, jsonl, save_rejects, show, save_all, rejects_mb)
         with stop_on_signal(source.stop):
             problem = run_pipeline(source, detector, sinks, stats, max_frames)
         show_line(stats.line(source.dropped, stats.mean_rate), out)
@@ -175,6 +178,7 @@ def make_sinks(
     rejects: str | None,
     show: bool,
     everything: str | None = None,
+    limit_mb: int | None = None,
 ) -> list[Sink]:
     """The sinks asked for. The terminal's line comes last: it counts what the others have taken.
 
@@ -195,9 +199,9 @@ def make_sinks(
             say(f"{jsonl}: verdicts are added to the {lines.held} bytes that it holds")
         sinks.append(lines)
     if rejects is not None:
-        sinks.append(RejectSaver(rejects))
+        sinks.append(RejectSaver(rejects, limit_mb=limit_mb))
     if everything is not None:
-        sinks.append(RejectSaver(everything, everything=True))
+        sinks.append(RejectSaver(everything, everything=True, limit_mb=limit_mb))
     return [*sinks, LiveStatus(out, stats, source)]
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from edgeirf.part import PartVerdict
     from edgeirf.runtime.line.config import LineConfig
     from edgeirf.runtime.line.line import Line
+    from edgeirf.runtime.line.realtime import RealtimeSettings
 
 STATUS_S = 10.0
 
@@ -43,12 +45,11 @@ def run_line(path: Path, max_parts: int | None, fail_on_reject: bool, realtime: 
         if state in ("RUNNING", "DEGRADED", "FAULT"):  # the service is up, also where an output is away
             notifier.ready()
 
-    plan = open_plan(_config(path), lambda line: show_line(line, sys.stdout))
-    plan = replace(plan, prepare=enter_realtime if realtime else plan.prepare)
+    config = _config(path)
+    plan = open_plan(config, lambda line: show_line(line, sys.stdout))
+    plan = replace(plan, prepare=partial(enter_realtime, config.realtime) if realtime else plan.prepare)
     plan = replace(plan, alive=notifier.feed)
     line = Line(plan, counts.add, changed, max_parts)
-    if plan.trigger is not None and hasattr(plan.trigger, "control"):
-        plan.trigger.control = line
     with stop_on_signal(line.stop), _status(lambda: counts.line(line)):
         problem = line.run()
     notifier.stopping()
@@ -62,11 +63,11 @@ def run_line(path: Path, max_parts: int | None, fail_on_reject: bool, realtime: 
         raise typer.Exit(1)
 
 
-def enter_realtime() -> None:
+def enter_realtime(settings: RealtimeSettings | None = None) -> None:
     """Asks the system for locked memory and priority, and shows what it gives."""
     from edgeirf.runtime.line import realtime
 
-    for line in realtime.enter_realtime(realtime.RealtimeSettings()):
+    for line in realtime.enter_realtime(settings or realtime.RealtimeSettings()):
         show_line(line, sys.stdout)
 
 
@@ -129,7 +130,10 @@ class Counts:
         parts += [f"{count} {reason.replace('_', ' ')}" for reason, count in self.reasons.items()]
         parts += [f"{line.missed} triggers refused"] * (line.missed > 0)
         parts += [f"{line.dropped} frames dropped"] * (line.dropped > 0)
+        parts += [f"camera {name} was away {count} time{'s' * (count > 1)}" for name, count in line.losses.items()]
         for thread in line.outputs:
+            if thread.output.waiting:
+                parts.append(f"{thread.output.name}: {thread.output.waiting} records wait on disk")
             if thread.counters.lost:
                 parts.append(f"{thread.output.name}: {thread.counters.lost} verdicts lost")
         return " · ".join(parts)

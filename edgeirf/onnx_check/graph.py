@@ -58,9 +58,14 @@ _TENSOR_TYPE: Schema = {1: ("elem_type", "int"), 2: ("shape", "bytes")}
 _SHAPE: Schema = {1: ("dim", "many")}
 _DIM: Schema = {1: ("dim_value", "int"), 2: ("dim_param", "bytes")}
 
-ELEMENTS = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 10: "<f2"}
+_STANDALONE_MODEL: Schema = {**_MODEL, 14: ("metadata_props", "many")}
+_ENTRY: Schema = {1: ("key", "bytes"), 2: ("value", "bytes")}
+
+ELEMENTS = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 9: "?", 10: "<f2", 11: "<f8"}
 """ONNX's number of an element type to numpy's name, for those that the exporter writes."""
 FLOAT = 1
+_OF_STANDALONE = {9, 11}
+"""Element types that standalone graphs alone have."""
 _ATTRIBUTE_FIELDS = {1: "f", 2: "i", 3: "s", 7: "ints"}
 
 Attribute = float | int | str | tuple[int, ...]
@@ -109,25 +114,42 @@ class Graph:
     tensors: Sequence[Tensor]
     inputs: Sequence[Value]
     outputs: Sequence[Value]
+    metadata: Mapping[str, str]
 
 
-def parse(data: bytes) -> Graph:
+def parse(data: bytes, *, standalone: bool = False) -> Graph:
     """Reads an ONNX file.
+
+    Args:
+        data: the file.
+        standalone: it may have metadata, float64 and bool, too.
 
     Raises:
         ValueError: it is damaged, or holds what edgeirf never writes.
     """
-    model = read(memoryview(data), _MODEL, "the model")
+    model = read(memoryview(data), _STANDALONE_MODEL if standalone else _MODEL, "the model")
     graph = read(_one(model, "graph", "the model"), _GRAPH, "the graph")
     for value in _many(graph, "value_info"):
         _value(value)
     return Graph(
         _opset(model),
         [_node(one) for one in _many(graph, "node")],
-        [_tensor(one) for one in _many(graph, "initializer")],
+        [_tensor(one, standalone) for one in _many(graph, "initializer")],
         [_value(one) for one in _many(graph, "input")],
         [_value(one) for one in _many(graph, "output")],
+        _metadata(_many(model, "metadata_props")),
     )
+
+
+def _metadata(entries: Sequence[memoryview]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in entries:
+        fields = read(one, _ENTRY, "an entry of the metadata")
+        key = _text(fields, "key")
+        if key in found:
+            raise ValueError(f"its metadata have {key[:60]!r} twice")
+        found[key] = _text(fields, "value")
+    return found
 
 
 def _opset(model: Fields) -> int:
@@ -171,11 +193,11 @@ def _attribute(data: memoryview, kind: str) -> tuple[str, Attribute]:
     return name, float(np.frombuffer(_one(fields, "f", name), "<f4")[0]) if "f" in fields else 0.0
 
 
-def _tensor(data: memoryview) -> Tensor:
+def _tensor(data: memoryview, standalone: bool) -> Tensor:
     fields = read(data, _TENSOR, "an initializer")
     name, element = _text(fields, "name"), _number(fields, "data_type")
     shape = tuple(cast("list[int]", fields.get("dims", [])))
-    if element not in ELEMENTS:
+    if element not in ELEMENTS or (element in _OF_STANDALONE and not standalone):
         raise ValueError(f"initializer {name!r} has element type {element}")
     raw = _one(fields, "raw_data", f"initializer {name!r}") if "raw_data" in fields else memoryview(b"")
     if (

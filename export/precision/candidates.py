@@ -17,7 +17,8 @@ from edgeirf.calib.fitting.gaussian import Fit
 from edgeirf.calib.fitting.ranges import Method
 from edgeirf.calib.gate.gate import LIMITS, Margins, compare, findings, refusal
 from edgeirf.conformal import Calibration
-from edgeirf.export.methods.fit import Fitted, HeldOutFields, TrainingFields, fit, noise_moments
+from edgeirf.export.fair import Fair, Parts, by_product, calibrations, pooled
+from edgeirf.export.methods.fit import Fitted, HeldOutFields, fit, noise_moments
 from edgeirf.export.onnx.head import density_nodes, head_products
 from edgeirf.export.onnx.passes.fp16 import to_fp16
 from edgeirf.export.onnx.products import layer_of, product_names
@@ -27,6 +28,7 @@ from edgeirf.export.precision.quantisers.own import Layout
 from edgeirf.export.precision.quantisers.quantiser import Quantiser
 from edgeirf.export.precision.sensitivity import sensitivities, without_gaps, worst_layers
 from edgeirf.export.precision.validation import Evidence, Pictures, batches_of, distinct
+from edgeirf.frame_contract import FrameContract
 from edgeirf.gate_report import Comparison, GateReport, Limits
 from edgeirf.manifest import Family, Model
 from edgeirf.runtime.executors import golden
@@ -60,11 +62,13 @@ class Fp32:
         settings: camera frame to network input.
         scoring: field to score.
         kind: of Gaussian.
-        training: raw fields of the training parts.
-        fields: raw fields of the held-out parts.
-        fitted: the density, and fair scores of the held-out parts, product by product.
+        parts: raw fields of the run's good parts.
+        folds: of the other trainings of a cross-fitted run.
+        fitted: the density, and scores of the run's held-out parts, product by product.
+        fair: scores that set the thresholds: those of ``fitted``, and of the folds.
         golden: images and scores of the bundle's golden member.
         odd: product to the number of held-out parts that set no threshold.
+        frame: the frames that the run knows.
     """
 
     graph: bytes
@@ -73,11 +77,13 @@ class Fp32:
     settings: Preprocess
     scoring: Scoring
     kind: Fit
-    training: TrainingFields
-    fields: HeldOutFields
+    parts: Parts
+    folds: Sequence[Parts]
     fitted: Fitted
+    fair: Fair
     golden: Mapping[str, NDArray[Any]]
     odd: Mapping[str, int] = field(default_factory=dict)
+    frame: FrameContract | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,7 @@ class Prover:
     def __init__(self, fp32: Fp32, evidence: Evidence, rate: float, progress: Progress = lambda stage: None) -> None:
         self.fp32, self.evidence, self.rate, self.progress = fp32, evidence, rate, progress
         executor = CpuExecutor(OnnxRuntimeNetwork(fp32.graph), fp32.settings, fp32.scoring)
-        self.reference = self._scores(executor, fp32.fitted)
+        self.reference = self._scores(executor, fp32.fitted, fp32.fair)
 
     def fp16(self) -> Made:
         """The FP16 graph."""
@@ -203,22 +209,25 @@ class Prover:
         alone = faithful(convert(fp32.whitened), precision, family)
         before = fp32.fitted.scales[0].gaussian
         rounded = [before.unwhiten(alone.run(b)) for b in batches_of(self.evidence.held_out, fp32.settings)]
-        noise = noise_moments(fp32.fields.clean, rounded, list(fp32.training.moments))
-        changed = [r - c for r, c in zip(rounded, fp32.fields.clean, strict=True)]
-        fields = HeldOutFields(rounded, [v + d for v, d in zip(fp32.fields.varied, changed, strict=True)])
-        fitted = fit(fp32.training, fields, fp32.kind, fp32.scoring, fp32.settings, noise)
+        exact = fp32.parts.held_out
+        noise = noise_moments(exact.clean, rounded, list(fp32.parts.training.moments))
+        changes = [r - c for r, c in zip(rounded, exact.clean, strict=True)]
+        fields = HeldOutFields(rounded, [v + d for v, d in zip(exact.varied, changes, strict=True)])
+        fitted = fit(fp32.parts.training, fields, fp32.kind, fp32.scoring, fp32.settings, noise)
+        others = [fold.fair(fp32.kind, fp32.scoring, fp32.settings, noise, changes) for fold in fp32.folds]
         graph = convert(fp32.build(fitted.scales))
         backend = faithful(graph, precision, family)
-        scores = self._scores(CpuExecutor(backend, fp32.settings, fp32.scoring), fitted)
+        fair = pooled(by_product(fp32.parts.counts, fitted), *others)
+        scores = self._scores(CpuExecutor(backend, fp32.settings, fp32.scoring), fitted, fair)
         error = golden.error(fp32.golden, fp32.settings, fp32.scoring, backend)
         return _Candidate(graph, scores.calibration, self._compare(scores, LIMITS[precision]), error)
 
-    def _scores(self, executor: CpuExecutor, fitted: Fitted) -> _Scores:
+    def _scores(self, executor: CpuExecutor, fitted: Fitted, fair: Fair) -> _Scores:
         def scores(pictures: Pictures) -> dict[str, Floats]:
             return {name: np.array([executor.score_pixels(p).score for p in group]) for name, group in pictures.items()}
 
         evidence = self.evidence
-        calibration = calibrations(evidence.held_out, fitted, self.fp32.odd)
+        calibration = calibrations(fair, self.fp32.odd)
         return _Scores(
             _by_product(evidence.held_out, fitted.scores),
             scores(evidence.synthetic),
@@ -263,17 +272,6 @@ class Prover:
         file, scoring = f"model.{key}.onnx", self.fp32.scoring
         model = Model(file, precision, family, candidate.calibration, scoring, reason, report)
         return Made(key, model, candidate.graph)
-
-
-def calibrations(held_out: Pictures, fitted: Fitted, odd: Mapping[str, int]) -> dict[str, Calibration]:
-    """Product to the fair scores of its held-out parts, of which ``odd`` set no threshold."""
-    peaks = _by_product(held_out, fitted.peaks)
-    return {
-        product: Calibration(
-            tuple(sorted(map(float, scores))), tuple(sorted(map(float, peaks[product]))), odd.get(product, 0)
-        )
-        for product, scores in _by_product(held_out, fitted.scores).items()
-    }
 
 
 def _by_product(held_out: Pictures, values: Sequence[float]) -> dict[str, Floats]:

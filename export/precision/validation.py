@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from edgeirf.calib.evaluation.samples import GOOD, find_samples
 from edgeirf.calib.gate.synthetic_defects import KINDS, add_defect
-from edgeirf.errors import UsageError
+from edgeirf.errors import FrameError, UsageError
+from edgeirf.frame_contract import FrameContract
 from edgeirf.runtime.imaging.images import read_image
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.imaging.preprocess import normalise, prepare
 from edgeirf.settings import Preprocess
+from edgeirf.text import printable
 from edgeirf.trainers.dataset import find_products
 
 SYNTHETIC = 60
@@ -41,7 +43,12 @@ class Evidence:
     labelled_defective: Pictures = field(default_factory=dict)
 
 
-def gather(held_out: Pictures, settings: Preprocess, validate: Path | None = None) -> Evidence:
+def gather(
+    held_out: Pictures,
+    settings: Preprocess,
+    validate: Path | None = None,
+    contract: FrameContract | None = None,
+) -> Evidence:
     """Draws the synthetic defects and reads the labelled images.
 
     Args:
@@ -49,10 +56,11 @@ def gather(held_out: Pictures, settings: Preprocess, validate: Path | None = Non
         settings: camera frame to network input.
         validate: folder of labelled images, see :func:`edgeirf.calib.evaluation.samples.find_samples`; with several
             products, one such sub-folder for each of them.
+        contract: the frames that the run knows; None takes every image.
 
     Raises:
         UsageError: the folder lacks good parts or defects of a product.
-        FrameError: an image cannot be read.
+        FrameError: an image cannot be read, or is no frame that the run knows.
     """
     share = max(1, SYNTHETIC // len(held_out))
     synthetic = {product: synthetic_defects(pictures, share) for product, pictures in held_out.items()}
@@ -67,7 +75,7 @@ def gather(held_out: Pictures, settings: Preprocess, validate: Path | None = Non
             paths = [sample.path for sample in samples if (sample.defect == GOOD) == wanted]
             if not paths:
                 raise UsageError(f"{folder}: --validate needs good parts (good/) and defects beside them")
-            group[product] = [prepare(read_image(path), settings) for path in paths]
+            group[product] = [_prepared(path, settings, contract) for path in paths]
     return Evidence(held_out, synthetic, good, defective)
 
 
@@ -77,15 +85,24 @@ def synthetic_defects(pictures: Sequence[Pixels], count: int) -> list[Pixels]:
     return [add_defect(pictures[i % len(pictures)], kinds[i % len(kinds)], seed=i) for i in range(count)]
 
 
-def calibration_pictures(folder: Path, products: Sequence[str], settings: Preprocess) -> Pictures:
+def calibration_pictures(
+    folder: Path, products: Sequence[str], settings: Preprocess, contract: FrameContract | None = None
+) -> Pictures:
     """Good parts in a folder of the user's, laid out as for training, to take INT8 ranges from.
 
     Raises:
         UsageError: there are no pictures.
-        FrameError: one cannot be read.
+        FrameError: one cannot be read, or is no frame that the run knows.
     """
     found = find_products(folder, unified=len(products) > 1)
-    return {name: [prepare(read_image(path), settings) for path in paths] for name, paths in found.items()}
+    return {name: [_prepared(path, settings, contract) for path in paths] for name, paths in found.items()}
+
+
+def _prepared(path: Path, settings: Preprocess, contract: FrameContract | None) -> Pixels:
+    image = read_image(path)
+    if contract is not None and (wrong := contract.mismatch(image)):
+        raise FrameError(f"{printable(path)}: {wrong}: take pictures of the camera that the run was trained on")
+    return prepare(image, settings)
 
 
 def batches_of(pictures: Pictures, settings: Preprocess, most: int | None = None) -> list[NDArray[np.float32]]:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeirf.errors import EdgeirfError, OutputError
+from edgeirf.errors import EdgeirfError, OutputError, UsageError
 from edgeirf.files import write_text
 
 
@@ -72,3 +72,18 @@ def read_anchor(audit: Path) -> Anchor | None:
         raise EdgeirfError(
             f"{path} is no anchor of an audit ({error}): fetch the copy that you keep elsewhere"
         ) from None
+
+
+def read_key(path: Path) -> bytes:
+    """The key in a file, without white space at its ends.
+
+    Raises:
+        UsageError: the file cannot be read or is empty.
+    """
+    try:
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise UsageError(f"cannot read the key {path}: {error.strerror or error}") from None
+    if not key:
+        raise UsageError(f"the key {path} is empty")
+    return key

@@ -7,7 +7,7 @@ import dataclasses
 import importlib
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.files import replacing
 from edgeirf.runtime.audit.anchor import read_anchor
 from edgeirf.runtime.audit.row import COLUMNS, AuditRow
-from edgeirf.runtime.audit.verify import Verification, verify_rows
+from edgeirf.runtime.audit.verify import Verification, file_before, last_hash, verify_rows
 
 _BATCH = 10_000
 """Rows that are in memory at once."""
@@ -116,9 +116,15 @@ class History:
             EdgeirfError: the file or its anchor cannot be read.
         """
         try:
-            return verify_rows(self._db, read_anchor(self.path), key, head)
+            found = verify_rows(self._db, read_anchor(self.path), key, head)
+            before = file_before(self._db)
         except sqlite3.Error as error:
             raise EdgeirfError(f"cannot read {self.path}: {error}") from None
+        if found.problem is not None or before is None or not (self.path.parent / before.name).exists():
+            return found
+        if last_hash(History(self.path.parent / before.name)._db) != before.head:
+            return replace(found, problem=f"it does not follow {before.name}: one of the two was replaced")
+        return found
 
 
 def write_csv(path: Path, rows: Iterator[AuditRow]) -> int:

@@ -29,16 +29,13 @@ class Model:
     engine: str = ""
 
 
-def model_of(detector: Detector, engine: str = "") -> Model:
-    """What an open detector runs.
+def model_of(detector: Detector) -> Model:
+    """What an open detector runs, as of now.
 
     >>> with edgeirf.load("bottle.irf", device="cpu") as detector:
     ...     model_of(detector).precision, model_of(detector).device
     ('fp32', 'cpu')
-
-    Args:
-        detector: of a view.
-        engine: fingerprint of its engine, where the caller knows it.
     """
     bundle = detector.bundle
-    return Model(bundle.digest, bundle.manifest.models[detector.model_key].precision, detector.device, engine)
+    precision = bundle.manifest.models[detector.model_key].precision
+    return Model(bundle.digest, precision, detector.device, detector.executor.fingerprint)

@@ -18,6 +18,8 @@ from edgeirf.runtime.audit.model import Model
 Kind = Literal["start", "model", "part", "action"]
 FIRST = "0" * 64
 """The hash before the first row."""
+FOLLOWS = "follows "
+"""What the first row says of the file before it, of which it has the last hash."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edgeirf.runtime.audit.anchor import Anchor
-from edgeirf.runtime.audit.row import COLUMNS, FIRST, AuditRow
+from edgeirf.runtime.audit.row import COLUMNS, FIRST, FOLLOWS, AuditRow
 
 _ALL = f"select {', '.join(COLUMNS)} from audit order by row"  # noqa: S608
 
@@ -25,12 +25,14 @@ class Verification:
         head: hash of the last of them.
         problem: one line: what is wrong; None: nothing.
         anchored: rows that an anchor covers: none of them can be removed or replaced without notice.
+        follows: name of the file that was put aside before this one; empty: there was none.
     """
 
     rows: int
     head: str
     problem: str | None = None
     anchored: int = 0
+    follows: str = ""
 
 
 def verify_rows(
@@ -47,7 +49,8 @@ def verify_rows(
         key: the anchor must be signed with it.
         head: a head that was kept elsewhere: it must be the hash of a row.
     """
-    rows, last, met = 0, FIRST, set[str]()
+    before = file_before(db)
+    rows, last, met = 0, FIRST if before is None else before.head, set[str]()
     wanted = {} if anchor is None else {anchor.rows: anchor.head}
     for row in _rows(db):
         rows += 1
@@ -56,7 +59,35 @@ def verify_rows(
             return Verification(rows - 1, last, problem)
         last = row.hash
         met |= {last} & {head}
-    return Verification(rows, last, _missing(rows, met, anchor, key, head), 0 if anchor is None else anchor.rows)
+    covered, name = 0 if anchor is None else anchor.rows, "" if before is None else before.name
+    return Verification(rows, last, _missing(rows, met, anchor, key, head), covered, name)
+
+
+@dataclass(frozen=True)
+class Before:
+    """The file that was put aside before this one.
+
+    Attributes:
+        name: of the file.
+        head: hash of its last row, as the first row of this file has it.
+    """
+
+    name: str
+    head: str
+
+
+def file_before(db: sqlite3.Connection) -> Before | None:
+    """What the first row says of the file before this one; None where there was none."""
+    found = db.execute("select detail, previous from audit where row = 1 and kind = 'start'").fetchone()
+    if found is None or not str(found[0] or "").startswith(FOLLOWS):
+        return None
+    return Before(str(found[0]).removeprefix(FOLLOWS), str(found[1]))
+
+
+def last_hash(db: sqlite3.Connection) -> str:
+    """Hash of the last row."""
+    found = db.execute("select hash from audit order by row desc limit 1").fetchone()
+    return FIRST if found is None else str(found[0])
 
 
 def _problem(row: AuditRow, expected: int, previous: str) -> str | None:

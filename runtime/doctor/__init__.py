@@ -10,7 +10,8 @@ from typing import Any
 
 from edgeirf.runtime.doctor import cameras, gpu, jetson, machine, software
 from edgeirf.runtime.doctor.system import Finding, System
-from edgeirf.runtime.executors.select import Candidate, Support, explain
+from edgeirf.runtime.executors.machine import Support
+from edgeirf.runtime.executors.select import Candidate, explain
 
 __all__ = ["Examination", "Finding", "System", "examine"]
 
@@ -73,13 +74,13 @@ def examine(system: System | None = None) -> Examination:
 
 @dataclass(frozen=True)
 class _Probed:
-    """Implements :class:`edgeirf.runtime.executors.select.Machine`: looks at each library in a process of its own."""
+    """Implements :class:`edgeirf.runtime.executors.machine.Machine`: looks at each library in a process of its own."""
 
     system: System
     gpu_present: bool
 
     def support(self, device: str) -> Support:
-        """See :class:`edgeirf.runtime.executors.select.Machine`."""
+        """See :class:`edgeirf.runtime.executors.machine.Machine`."""
         if device == "cpu":
             found = self.system.probe("onnxruntime")
             return Support("error" not in found, found.get("error", f"ONNX Runtime {found.get('version')}"))

@@ -118,10 +118,16 @@ class Executor(Protocol):
     Attributes:
         name: of the library that runs the network, ``onnxruntime`` or ``tensorrt``.
         depth: how many frames may be pending.
+        fingerprint: names the very engine in use, for the record; empty where the graph itself is run.
     """
 
     name: str
     depth: int
+
+    @property
+    def fingerprint(self) -> str:
+        """See above."""
+        ...
 
     def warm_up(self, size: tuple[int, int], pixel_format: PixelFormat) -> None:
         """Allocates buffers and runs the network once, for frames of ``(height, width)`` pixels.

@@ -62,6 +62,11 @@ class CpuExecutor:
         self.name = network.name
         self._pending: _Done | None = None
 
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`edgeirf.runtime.executors.base.Executor`."""
+        return str(getattr(getattr(self.network, "engine", None), "fingerprint", ""))
+
     def warm_up(self, size: tuple[int, int], pixel_format: PixelFormat) -> None:
         """See :class:`edgeirf.runtime.executors.base.Executor`: runs the network once."""
         preprocess.inspected_area(size, self.settings)

@@ -7,7 +7,6 @@ So the golden images are scored when a graph is loaded, and a graph whose scores
 from __future__ import annotations
 
 import importlib
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +19,8 @@ from edgeirf.errors import BackendError
 from edgeirf.manifest import Model
 from edgeirf.runtime.executors import golden
 from edgeirf.runtime.executors.cores import default_threads
+from edgeirf.runtime.executors.fallback import Start
 from edgeirf.runtime.executors.signal_stack import signal_stack_kept
-
-log = logging.getLogger("edgeirf")
 
 
 class OpenVinoNetwork:
@@ -107,19 +105,18 @@ def load_graph(bundle: Bundle, graphs: Sequence[tuple[str, Model]], threads: int
     Raises:
         BackendError: OpenVINO is missing, or no graph passed.
     """
-    load()
+    version = load().__version__
     rows, columns = bundle.manifest.preprocess.tiles
-    reason = ""
-    for index, (key, model) in enumerate(graphs):
-        try:
-            network = OpenVinoNetwork(bundle.member(model.file), threads, rows * columns)
-            golden.check(bundle, model, network)
-            return LoadedGraph(key, model, network)
-        except BackendError as error:
-            reason = f"{key} in OpenVINO: {error}"
-            if index + 1 < len(graphs):
-                log.warning("%s; falling back to %s", reason, graphs[index + 1][0])
-    raise BackendError(f"{reason}; choose --precision fp32, or --device cpu")
+
+    def start(key: str, model: Model) -> LoadedGraph:
+        network = OpenVinoNetwork(bundle.member(model.file), threads, rows * columns)
+        golden.check(bundle, model, network)
+        return LoadedGraph(key, model, network)
+
+    try:
+        return Start(bundle, "OpenVINO", smaller=False, version=version).first(graphs, start)
+    except BackendError as error:
+        raise BackendError(f"{error}; choose --precision fp32, or --device cpu") from None
 
 
 def load() -> Any:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 from edgeirf.bundle import Bundle
 from edgeirf.conformal import Limits
 from edgeirf.errors import BackendError, EdgeirfError, UsageError
 from edgeirf.manifest import Model
+from edgeirf.runtime.executors.fallback import Start
+from edgeirf.runtime.executors.machine import PROVIDERS, Machine, ThisMachine, gpu_present
 from edgeirf.runtime.tensorrt.progress import Progress
 
 if TYPE_CHECKING:
@@ -30,13 +31,11 @@ _ORDER = {
     **{device: (device,) for device in DEVICES[1:]},
 }
 _FAMILY = {"cpu": "onnxruntime", "openvino": "onnxruntime", "cuda": "cuda", "tensorrt": "tensorrt"}
-_PROVIDER = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _FASTEST_FIRST = {
     "tensorrt": ("fp16", "int8", "fp32"),  # until the device has timed both: see executors/tensorrt.py
     "onnxruntime": ("int8", "fp32", "fp16"),
     "cuda": ("fp16", "fp32", "int8"),  # ONNX Runtime has no INT8 convolutions on CUDA
 }
-_GPU_NODES = ("/dev/nvidiactl", "/dev/nvmap", "/dev/nvhost-ctrl-gpu", "/dev/dxg")
 
 log = logging.getLogger("edgeirf")
 
@@ -104,53 +103,6 @@ class Candidate:
     runs: bool
     taken: bool
     reason: str
-
-
-class Support(NamedTuple):
-    """Whether a device works on a machine, and with what or why not."""
-
-    works: bool
-    reason: str
-
-
-class Machine(Protocol):
-    """Where a bundle is to run; ``edgeirf doctor`` has its own, which survives libraries that crash."""
-
-    def support(self, device: str) -> Support:
-        """Looks for the libraries and the hardware of ``cpu``, ``cuda`` or ``tensorrt``."""
-        ...
-
-
-class ThisMachine:
-    """The machine of this process."""
-
-    def support(self, device: str) -> Support:
-        """See :class:`Machine`."""
-        if device == "tensorrt":
-            return self._tensorrt()
-        if device == "openvino":
-            from edgeirf.runtime.executors.openvino import load
-
-            try:
-                return Support(True, f"OpenVINO {load().__version__}")
-            except BackendError as error:
-                return Support(False, str(error))
-        import onnxruntime
-
-        if _PROVIDER[device] not in onnxruntime.get_available_providers():
-            return Support(False, "this ONNX Runtime has no CUDA: pip install onnxruntime-gpu")
-        return Support(True, f"ONNX Runtime {onnxruntime.__version__}")
-
-    def _tensorrt(self) -> Support:
-        from edgeirf.runtime.cuda import context
-        from edgeirf.runtime.tensorrt import library
-
-        try:
-            found = library.load()
-            found.check_driver(int(context.load_driver().get_driver_version()) // 1000)
-        except BackendError as error:
-            return Support(False, str(error))
-        return Support(True, found.label)
 
 
 def explain(
@@ -233,22 +185,18 @@ def open_executor(bundle: Bundle, request: Request, progress: Progress | None = 
     *first, last = _devices(request.device)
     for device in first:
         try:
-            return _open(bundle, device, request, progress)
+            return _open(bundle, device, request, progress, smaller=True)
         except (BackendError, UsageError) as error:
             # Without a GPU the CPU is no surprise; with a GPU, the user wants to know why it is idle.
             log.log(logging.WARNING if gpu_present() else logging.DEBUG, "TensorRT is not used: %s", error)
     return _open(bundle, last, request, progress)
 
 
-def gpu_present(root: Path = Path("/")) -> bool:
-    """Whether the kernel shows an NVIDIA GPU, working or not: desktop, Jetson or WSL."""
-    return any((root / node.lstrip("/")).exists() for node in _GPU_NODES)
-
-
-def _open(bundle: Bundle, device: str, request: Request, progress: Progress | None) -> Selection:
+def _open(bundle: Bundle, device: str, request: Request, progress: Progress | None, smaller: bool = False) -> Selection:
+    """Args as of :func:`open_executor`; ``smaller``: another device follows."""
     graphs = candidates(bundle, _FAMILY[device], request.precision)
     if device == "tensorrt":
-        return _open_tensorrt(bundle, graphs, request, progress)
+        return _open_tensorrt(bundle, graphs, request, progress, smaller)
     from edgeirf.runtime.executors.cpu import CpuExecutor
 
     network: Network
@@ -267,29 +215,26 @@ def _load_onnxruntime(
     bundle: Bundle, device: str, graphs: Sequence[tuple[str, Model]], threads: int | None
 ) -> tuple[str, Model, Network]:
     """The fastest graph that gives the golden scores again on this processor; a precision asked for is not replaced."""
+    import onnxruntime
+
     from edgeirf.runtime.executors import golden
     from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 
-    place, reason = "CUDA" if device == "cuda" else "the CPU", ""
-    for index, (key, model) in enumerate(graphs):
-        network = OnnxRuntimeNetwork(bundle.member(model.file), threads=threads, provider=_PROVIDER[device])
+    def load(key: str, model: Model) -> tuple[str, Model, Network]:
+        network = OnnxRuntimeNetwork(bundle.member(model.file), threads=threads, provider=PROVIDERS[device])
         try:
             golden.check(bundle, model, network)
-        except BackendError as error:
-            network.close()
-            reason = f"{key} on {place}: {error}"
-            if index + 1 < len(graphs):
-                log.warning("%s; falling back to %s", reason, graphs[index + 1][0])
         except BaseException:
             network.close()
             raise
-        else:
-            return key, model, network
-    raise BackendError(reason)
+        return key, model, network
+
+    start = Start(bundle, "CUDA" if device == "cuda" else "the CPU", smaller=False, version=onnxruntime.__version__)
+    return start.first(graphs, load)
 
 
 def _open_tensorrt(
-    bundle: Bundle, graphs: Sequence[tuple[str, Model]], request: Request, progress: Progress | None
+    bundle: Bundle, graphs: Sequence[tuple[str, Model]], request: Request, progress: Progress | None, smaller: bool
 ) -> Selection:
     """The whole frame on the GPU; pre-processing and scoring on the CPU where the GPU's own kernels do not work."""
     from edgeirf.runtime.executors import tensorrt
@@ -297,12 +242,15 @@ def _open_tensorrt(
     from edgeirf.runtime.executors.gpu import keep_warm
     from edgeirf.runtime.executors.gpu.executor import GpuExecutor
 
-    loaded = tensorrt.load_graph(bundle, graphs, progress)
+    loaded = tensorrt.load_graph(bundle, graphs, progress, smaller)
     network, model, settings = loaded.network, loaded.model, bundle.manifest.preprocess
     warm, limits = keep_warm.INTERVAL_S if request.keep_warm else None, request.limits(model)
     executor: Executor
     try:
-        executor = GpuExecutor(network.engine, settings, model.scoring, limits, release=network.close, keep_warm_s=warm)
+        with Start(bundle, network.device.gpu.name, smaller).of("pre-processing and scoring", smaller=True):
+            executor = GpuExecutor(
+                network.engine, settings, model.scoring, limits, release=network.close, keep_warm_s=warm
+            )
     except EdgeirfError as error:
         log.warning("pre-processing and scoring stay on the CPU: %s", error)
         executor = CpuExecutor(network, settings, model.scoring, limits)

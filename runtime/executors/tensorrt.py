@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError
 from edgeirf.manifest import Model
+from edgeirf.runtime.cache.notes import Step, noted
 from edgeirf.runtime.executors import golden
 from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.executors.exclusive import EXCLUSIVE
+from edgeirf.runtime.executors.fallback import Start
 from edgeirf.runtime.tensorrt import library as tensorrt_library
 from edgeirf.runtime.tensorrt.cache import EngineCache
 from edgeirf.runtime.tensorrt.device import Device
@@ -105,7 +107,9 @@ class LoadedGraph:
     traffic: int = 0
 
 
-def load_graph(bundle: Bundle, graphs: Sequence[tuple[str, Model]], progress: Progress | None = None) -> LoadedGraph:
+def load_graph(
+    bundle: Bundle, graphs: Sequence[tuple[str, Model]], progress: Progress | None = None, smaller: bool = False
+) -> LoadedGraph:
     """Loads the fastest of the graphs that this GPU computes correctly.
 
     Which precision is fastest depends on the GPU and on TensorRT, so each reduced precision is timed once on the
@@ -118,67 +122,74 @@ def load_graph(bundle: Bundle, graphs: Sequence[tuple[str, Model]], progress: Pr
         bundle: holds the graphs.
         graphs: key and model of each, in the order of preference.
         progress: called with the progress of a build.
+        smaller: another device follows, should none of the graphs start.
 
     Raises:
         BackendError: TensorRT, pycuda or the GPU is missing, or no graph passed.
     """
-    device = CudaDevice()
+    with noted(Step("starting TensorRT on the GPU", ()), smaller=smaller):
+        device = CudaDevice()
+        try:
+            library = tensorrt_library.load()
+            library.check_driver(device.cuda)
+        except BaseException:
+            device.close()
+            raise
     try:
-        library = tensorrt_library.load()
-        library.check_driver(device.cuda)
-        return load_on(EngineProvider(library, device, EngineCache()), bundle, graphs, progress)
+        return load_on(EngineProvider(library, device, EngineCache()), bundle, graphs, progress, smaller)
     except BaseException:
         device.close()
         raise
 
 
 def load_on(
-    provider: EngineProvider, bundle: Bundle, graphs: Sequence[tuple[str, Model]], progress: Progress | None = None
+    provider: EngineProvider,
+    bundle: Bundle,
+    graphs: Sequence[tuple[str, Model]],
+    progress: Progress | None = None,
+    smaller: bool = False,
 ) -> LoadedGraph:
     """:func:`load_graph` with engines of a given provider."""
-    graphs = _fastest_first(provider, bundle, graphs, progress)
-    reason = ""
-    for index, (key, model) in enumerate(graphs):
-        try:
-            network = _load(provider, bundle, key, model, progress)
-            return LoadedGraph(key, model, network, *provider.size(bundle, key, model))
-        except BackendError as error:
-            reason = f"{key} on {provider.place}: {error}"
-            if index + 1 < len(graphs):
-                log.warning("%s; falling back to %s", reason, graphs[index + 1][0])
-    raise BackendError(reason)
+    start = Start(bundle, provider.place, smaller)
+
+    def load(key: str, model: Model) -> LoadedGraph:
+        network = _load(provider, bundle, key, model, progress)
+        return LoadedGraph(key, model, network, *provider.size(bundle, key, model))
+
+    return start.first(_fastest_first(provider, start, graphs, progress), load)
 
 
 def _fastest_first(
-    provider: EngineProvider, bundle: Bundle, graphs: Sequence[tuple[str, Model]], progress: Progress | None
+    provider: EngineProvider, start: Start, graphs: Sequence[tuple[str, Model]], progress: Progress | None
 ) -> list[tuple[str, Model]]:
     """The graphs, reduced precisions by the time that this device takes for them; the one that fails comes last."""
     reduced = [one for one in graphs if one[1].precision != "fp32"]
     if len(reduced) < 2:
         return list(graphs)
-    times = {key: _milliseconds(provider, bundle, key, model, progress) for key, model in reduced}
+    times = {key: _milliseconds(provider, start, key, model, progress) for key, model in reduced}
     known = ", ".join(f"{key} {time:.2f} ms" for key, time in times.items() if time < float("inf"))
-    log.info("%s on %s: %s", bundle.label, provider.place, known)
+    log.info("%s on %s: %s", start.bundle.label, start.place, known)
     correct = sorted((one for one in reduced if times[one[0]] < float("inf")), key=lambda one: times[one[0]])
     return [*correct, *(one for one in graphs if one[1].precision == "fp32")] or list(graphs)
 
 
-def _milliseconds(provider: EngineProvider, bundle: Bundle, key: str, model: Model, progress: Progress | None) -> float:
+def _milliseconds(provider: EngineProvider, start: Start, key: str, model: Model, progress: Progress | None) -> float:
     """Of one run; measured once and kept. Infinite where the engine cannot be built or is not correct."""
-    kept = provider.milliseconds(bundle, key, model)
+    kept = provider.milliseconds(start.bundle, key, model)
     if kept is not None:
         return kept
     try:
-        network = _load(provider, bundle, key, model, progress)
-        with provider.device.active():
-            try:
-                found = network.milliseconds()
-            finally:
-                network.engine.close()  # the device stays for the next engine
+        with start.of(key, smaller=True):
+            network = _load(provider, start.bundle, key, model, progress)
+            with provider.device.active():
+                try:
+                    found = network.milliseconds()
+                finally:
+                    network.engine.close()  # the device stays for the next engine
     except BackendError as error:
         log.warning("%s on %s: %s; it is left out", key, provider.place, error)
         return float("inf")
-    provider.keep_milliseconds(bundle, key, model, found)
+    provider.keep_milliseconds(start.bundle, key, model, found)
     return found
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from edgeirf.errors import EdgeirfError, SourceError
 from edgeirf.runtime.line.backoff import Backoff
+from edgeirf.runtime.line.firing import FireThread
+from edgeirf.runtime.sources.camera import Triggerable
 from edgeirf.runtime.sources.frame import Frame, Source
 
 READ_S = 0.2
@@ -27,6 +29,7 @@ class Station:
         live: the newest frame counts; False: every frame.
         staleness_s: see ``staleness_ms`` in ``line.toml``.
         reconnect_s: time to come back before the line goes to FAULT.
+        fires: each part has the camera take a picture (``trigger=Software``).
     """
 
     name: str
@@ -35,6 +38,7 @@ class Station:
     live: bool = False
     staleness_s: float = 0.0
     reconnect_s: float = 60.0
+    fires: bool = False
 
 
 class CaptureThread:
@@ -50,6 +54,7 @@ class CaptureThread:
         ended: no more frames come.
         problem: why a file ended early.
         dropped: frames that the source dropped.
+        losses: how often the camera went away.
     """
 
     def __init__(
@@ -64,6 +69,9 @@ class CaptureThread:
         self._source: Source | None = None
         self._before = 0
         self._said: str | None = None
+        self._gone_at = 0.0
+        self._firing: FireThread | None = None
+        self.losses = 0
         self._stopped = threading.Event()
         self.ended = False
         self.problem: EdgeirfError | None = None
@@ -89,12 +97,21 @@ class CaptureThread:
         self._source = self.station.open()
 
     def start(self) -> None:
-        """Starts the thread."""
+        """Starts the threads."""
         self._thread.start()
+        if self.station.fires:
+            self._firing = FireThread(self.station.name, self._fire, self._note, self._broken)
+
+    def fire(self) -> None:
+        """A part needs a picture; never waits."""
+        if self._firing is not None:
+            self._firing.put()
 
     def stop(self) -> None:
         """Ends soon."""
         self._stopped.set()
+        if self._firing is not None:
+            self._firing.stop()
         source = self._source
         if source is not None:
             source.stop()
@@ -116,11 +133,10 @@ class CaptureThread:
         self.ended = True
 
     def _read_all(self) -> None:
-        backoff, gone_at = Backoff(), None
+        backoff = Backoff()
         while not self._stopped.is_set():
             try:
                 for frame in frames(self._opened(), self._note):
-                    gone_at = None
                     backoff.reset()
                     self._note(None)
                     self._arrived(frame)
@@ -131,18 +147,26 @@ class CaptureThread:
                 if not self.station.live:
                     self.problem = error
                     return
-                gone_at = time.monotonic() if gone_at is None else gone_at
-                if time.monotonic() - gone_at >= self.station.reconnect_s:
-                    raise
                 self._note(str(error))
+                if time.monotonic() - self._gone_at >= self.station.reconnect_s:
+                    raise
                 self._release()
                 self._stopped.wait(backoff.next())
 
     def _note(self, reason: str | None) -> None:
         """Says once that the camera is away, and once that it is back."""
-        if reason != self._said:
-            self._said = reason
-            self._away(reason)
+        if reason == self._said:
+            return
+        if self._said is None:
+            self._gone_at = time.monotonic()
+            self.losses += 1
+        self._said = reason
+        self._away(reason)
+
+    def _fire(self) -> None:
+        source = self._source
+        if isinstance(source, Triggerable):
+            source.fire()
 
     def _opened(self) -> Source:
         if self._source is None:

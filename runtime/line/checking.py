@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from edgeirf.errors import EdgeirfError, SourceError
+from edgeirf.runtime.line.cameras import open_camera
 from edgeirf.runtime.line.config import CameraSettings, LineConfig, OutputEntry
-from edgeirf.runtime.line.opening import load_detector, open_camera, open_output, open_trigger
+from edgeirf.runtime.line.opening import load_detector, open_output
+from edgeirf.runtime.line.triggering import open_trigger
+from edgeirf.runtime.triggers.camera import CameraTriggerSettings
 
 
 def check_plan(config: LineConfig) -> Iterator[tuple[str, str | None]]:
@@ -42,12 +46,16 @@ def _tried(call: Callable[[], None]) -> str | None:
 
 
 def _camera(config: LineConfig, camera: CameraSettings) -> None:
-    """One frame is read."""
+    """One frame is read; a camera that waits for its trigger gives none now."""
     source = open_camera(config, camera)
     try:
-        frame = next(iter(source), None)
-        if frame is None or frame.error is not None:
-            raise SourceError("it opens and gives no frame" if frame is None else frame.error or "no frame")
+        read = source.read(camera.timeout_s)
+        waits = getattr(source, "awaits_trigger", False) or isinstance(config.trigger, CameraTriggerSettings)
+        if read.state == "timeout" and waits:
+            return
+        if read.frame is None or read.frame.error is not None:
+            why = read.detail if read.frame is None else read.frame.error
+            raise SourceError(why or f"it opens and gives no frame within {camera.timeout_s:g} s")
     finally:
         source.stop()
         source.close()
@@ -58,6 +66,11 @@ def _detector(config: LineConfig, camera: CameraSettings) -> None:
 
 
 def _output(entry: OutputEntry) -> None:
+    """The peer itself is asked, also where a spool would wait for it: nothing that waits is sent."""
+    spool = getattr(entry.settings, "spool", "")
+    if spool:
+        _place(Path(spool))
+        entry = replace(entry, settings=replace(entry.settings, spool=""))
     output = open_output(entry)
     try:
         output.open()

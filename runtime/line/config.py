@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from edgeirf.runtime.line.realtime import RealtimeSettings
 from edgeirf.runtime.line.toml_table import TomlFile, read_toml
 from edgeirf.runtime.outputs import factory
+from edgeirf.runtime.triggers.camera import CameraTriggerSettings
 from edgeirf.runtime.triggers.settings import KINDS as TRIGGERS
 from edgeirf.runtime.triggers.settings import FreeSettings, TriggerSettings
 from edgeirf.settings import PixelFormat
@@ -67,6 +69,7 @@ class CameraSettings:
         pixel_format: where the camera does not give BGR or gray.
         timeout_s: silence after which the camera counts as away.
         reconnect_s: time to come back before the line goes to FAULT.
+        retry_s, retry_longest_s: wait before the first attempt to open a camera again; it doubles up to the longest.
         policy: ``live``: the newest frame, others are counted as dropped; ``file``: every frame; ``auto`` chooses.
         staleness_ms: a frame that was taken so long before the trigger still counts; without a trigger: the greatest
             age of a frame when its inspection starts.
@@ -78,6 +81,8 @@ class CameraSettings:
     pixel_format: PixelFormat | None = None
     timeout_s: float = _limits(10.0, 0.1, 3600)
     reconnect_s: float = _limits(60.0, 0, 86_400)
+    retry_s: float = _limits(0.5, 0.05, 3600)
+    retry_longest_s: float = _limits(10.0, 0.05, 3600)
     policy: Literal["auto", "live", "file"] = "auto"
     staleness_ms: float = _limits(0.0, 0, 60_000)
     model: Path | None = None
@@ -90,12 +95,20 @@ class RecordSettings:
 
     Attributes:
         audit: SQLite file with one row a part.
+        audit_mb: MB after which that file is put aside under a name with the time, and a new one follows; 0: never.
+        audit_key: file with the key that signs the anchor of the audit.
+        audit_anchor_s: seconds after which the anchor is written anew.
         rejects: folder for the frame and the heat map of each reject.
+        rejects_mb: MB that these pictures may have; the oldest make room for new ones.
         drift: watch scores and frames; the line is DEGRADED, with the reason, when they drift.
     """
 
     audit: Path | None = None
+    audit_mb: int = _limits(0, 0, 1_000_000)
+    audit_key: Path | None = None
+    audit_anchor_s: float = _limits(60.0, 1, 86_400)
     rejects: Path | None = None
+    rejects_mb: int = _limits(10_000, 1, 100_000_000)
     drift: bool = False
 
 
@@ -114,6 +127,7 @@ class LineConfig:
 
     Attributes:
         path: of the file.
+        realtime: ``[realtime]``: what ``--realtime`` asks of the system.
     """
 
     path: Path
@@ -123,6 +137,7 @@ class LineConfig:
     trigger: TriggerSettings = field(default_factory=FreeSettings)
     outputs: tuple[OutputEntry, ...] = ()
     records: RecordSettings = field(default_factory=RecordSettings)
+    realtime: RealtimeSettings = field(default_factory=RealtimeSettings)
 
 
 def read_config(path: Path) -> LineConfig:
@@ -133,24 +148,26 @@ def read_config(path: Path) -> LineConfig:
         ConfigError: the file cannot be read, or is no TOML.
     """
     file = read_toml(path)
-    known = ("line", "detector", "camera", "trigger", "output", "records")
+    known = ("line", "detector", "camera", "trigger", "output", "records", "realtime")
     for name in file.data:
         if name not in known:
             file.wrong((name,), f"there is no such table; known are {', '.join(known)}")
     line = file.bind(LineSettings, _table(file, "line"), ("line",))
     detector = file.bind(DetectorSettings, _table(file, "detector"), ("detector",))
     records = file.bind(RecordSettings, _table(file, "records"), ("records",))
+    realtime = file.bind(RealtimeSettings, _table(file, "realtime"), ("realtime",))
     trigger = _trigger(file, _table(file, "trigger"))
     cameras = _cameras(file)
     outputs = tuple(_output(file, table, number) for number, table in enumerate(_tables(file, "output")))
     _check_names(file, "camera", [camera.name if camera else None for camera in cameras])
     _check_names(file, "output", [output.name if output else None for output in outputs])
     if line is not None and trigger is not None:
-        _check_together(file, line, trigger, len(cameras))
+        _check_together(file, line, trigger, [camera for camera in cameras if camera])
     file.check()
-    assert line is not None and detector is not None and records is not None and trigger is not None  # noqa: S101, PT018
+    assert line and detector and records and realtime and trigger  # noqa: S101, PT018
     opened = tuple(camera for camera in cameras if camera)
-    return LineConfig(path, line, detector, opened, trigger, tuple(output for output in outputs if output), records)
+    kept = tuple(output for output in outputs if output)
+    return LineConfig(path, line, detector, opened, trigger, kept, records, realtime)
 
 
 def _table(file: TomlFile, name: str) -> Mapping[str, Any]:
@@ -203,12 +220,18 @@ def _check_names(file: TomlFile, table: str, names: list[str | None]) -> None:
             file.wrong((table, number, "name"), f"another {table} has the name {name!r}: give each its own name")
 
 
-def _check_together(file: TomlFile, line: LineSettings, trigger: TriggerSettings, cameras: int) -> None:
+def _check_together(
+    file: TomlFile, line: LineSettings, trigger: TriggerSettings, cameras: list[CameraSettings]
+) -> None:
     """What only shows when tables are seen together."""
     free = isinstance(trigger, FreeSettings)
-    if line.deadline_ms is None and (not free or (cameras > 1 and line.parts == "together")):
+    if line.deadline_ms is None and (not free or (len(cameras) > 1 and line.parts == "together")):
         file.wrong(("line",), "deadline_ms is missing: without it a part whose frame does not come waits for ever")
     if line.deadline_ms is None and line.cpu_takeover:
         file.wrong(("line", "cpu_takeover"), "needs deadline_ms: the CPU takes over only if it meets the deadline")
     if line.parts == "each" and not free:
         file.wrong(("line", "parts"), '"each" is for free-running cameras: a trigger announces one part for all views')
+    if isinstance(trigger, CameraTriggerSettings) and trigger.camera:
+        names = [camera.name for camera in cameras]
+        if trigger.camera not in names:
+            file.wrong(("trigger", "camera"), f"there is no such camera; known are {', '.join(names)}")

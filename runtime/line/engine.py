@@ -145,9 +145,16 @@ class Engine:
 
     def want(self, ticket: Ticket, at: float) -> None:
         """A trigger announced a part: every camera gives a frame. The lock is held."""
+        for capture in self._captures.values():
+            capture.fire()
         for view in self._views.values():
             self._dispatch(view, view.want(ticket, at))
         self._hub.lock.notify_all()
+
+    @property
+    def losses(self) -> dict[str, int]:
+        """How often each camera went away."""
+        return {name: capture.losses for name, capture in self._captures.items()}
 
     @property
     def finished(self) -> bool:

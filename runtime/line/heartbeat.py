@@ -1,6 +1,9 @@
-"""The heartbeat of a peer: a counter that must change. Pure."""
+"""Who says nothing any more: the heartbeat of a peer, a counter that must change; a device. Pure."""
 
 from __future__ import annotations
+
+HANG_S = 10.0
+"""A device that works on one frame for so long hangs, or for ten deadlines where that is longer."""
 
 
 class Heartbeat:
@@ -34,3 +37,23 @@ class Heartbeat:
     def is_silent(self, now: float) -> bool:
         """Whether the counter has not changed for too long."""
         return self.timeout_s > 0 and now - self._changed_at > self.timeout_s
+
+
+def silence(heartbeat: Heartbeat, busy_s: float, deadline_s: float | None, now: float) -> str | None:
+    """Who says nothing any more, and what to do; None: nobody.
+
+    >>> silence(Heartbeat(2.0, now=0.0), busy_s=0.1, deadline_s=None, now=2.5)
+    'the heartbeat of the PLC has not changed for 2 s: check the PLC and the cable'
+
+    Args:
+        heartbeat: of the peer.
+        busy_s: how long the device has worked on what it has.
+        deadline_s: of a part.
+        now: as of the heartbeat.
+    """
+    limit = max(HANG_S, 10 * (deadline_s or 0))
+    if busy_s > limit:
+        return f"the device has not answered for {limit:g} s: restart the program, run `edgeirf doctor`"
+    if heartbeat.is_silent(now):
+        return f"the heartbeat of the PLC has not changed for {heartbeat.timeout_s:g} s: check the PLC and the cable"
+    return None

@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -16,9 +16,10 @@ from edgeirf.runtime.inspection import Inspection
 from edgeirf.runtime.line.backoff import Backoff
 from edgeirf.runtime.line.deadline import Ticket
 from edgeirf.runtime.line.engine import Engine
-from edgeirf.runtime.line.heartbeat import Heartbeat
+from edgeirf.runtime.line.heartbeat import Heartbeat, silence
 from edgeirf.runtime.line.inspect_thread import Job
 from edgeirf.runtime.line.intake import Intake
+from edgeirf.runtime.line.news import News
 from edgeirf.runtime.line.output_thread import OutputThread
 from edgeirf.runtime.line.output_threads import OutputThreads
 from edgeirf.runtime.line.plan import LinePlan
@@ -26,14 +27,14 @@ from edgeirf.runtime.line.publisher import Publisher, one_line
 from edgeirf.runtime.line.states import States
 from edgeirf.runtime.outputs.output import State
 from edgeirf.runtime.sources.frame import Frame
+from edgeirf.runtime.triggers.handshake import Controlled
+from edgeirf.runtime.triggers.trigger import Restartable, Trigger
 
 log = logging.getLogger("edgeirf")
 POLL_S = 0.1
 """How often :meth:`Line.run` looks at what a signal handler may set without a lock."""
 FINISH_S = 1.0
 """What a stopped line waits for the parts that are open; the others are rejected."""
-HANG_S = 10.0
-"""A device that works on one frame for so long hangs, or for ten deadlines where that is longer."""
 
 
 class Line:
@@ -69,7 +70,7 @@ class Line:
         max_parts: int | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.plan, self._on_state = plan, on_state
+        self.plan, self._news = plan, News(on_state)
         self.lock = threading.Condition()
         views = [station.name for station in plan.stations]
         self._intake = Intake(views, plan.deadline_s, plan.room, max_parts, wall, plan.watch is not None)
@@ -79,9 +80,8 @@ class Line:
         self._states, self._engine = States(), self._new_engine()
         self._stopping = False
         self._operator: str | None = None
-        self._dropped = 0
+        self._dropped, self._losses = 0, Counter[str]()
         self._heartbeat = Heartbeat(plan.peer_timeout_s, time.monotonic())
-        self._news: deque[tuple[State, str]] = deque()
         self._outputs = OutputThreads(plan.outputs, self.degraded, self.fault, plan.heartbeat_s)
         self._publisher = Publisher(self, plan, self._outputs.give, on_verdict)
 
@@ -99,6 +99,11 @@ class Line:
     def dropped(self) -> int:
         """Frames that no part took."""
         return self._dropped + self._engine.dropped
+
+    @property
+    def losses(self) -> Counter[str]:
+        """How often each camera went away."""
+        return self._losses + Counter(self._engine.losses)
 
     @property
     def outputs(self) -> Sequence[OutputThread]:
@@ -147,8 +152,7 @@ class Line:
         self._outputs.start()
         try:
             self._open()
-            if self.plan.trigger is not None:
-                self.plan.trigger.start(self.announce)
+            self._start_trigger(self.plan.trigger)
             while not self._await_end():
                 self._await_recovery()
             return EdgeirfError(self.reason) if self.state == "FAULT" else self._engine.problem
@@ -165,11 +169,19 @@ class Line:
             engine.close()
             raise
         with self.lock:
+            self._dropped += self._engine.dropped
+            self._losses.update(self._engine.losses)
             self._engine = engine
             self._heartbeat.restart(time.monotonic())
             self._settled(self._states.opened())
             self._settled(self._states.started())
             engine.start()
+
+    def _start_trigger(self, trigger: Trigger | None) -> None:
+        if isinstance(trigger, Controlled):
+            trigger.control = self
+        if trigger is not None:
+            trigger.start(self.announce)
 
     def _new_engine(self) -> Engine:
         plan = self.plan
@@ -184,13 +196,15 @@ class Line:
                 if self.state == "FAULT" or done:
                     break
                 self.lock.wait(POLL_S)
-                self._look_for_silence()
+                silent = silence(self._heartbeat, self._engine.busy_s, self.plan.deadline_s, time.monotonic())
+                if silent is not None:
+                    self.fault(silent)
         with self.lock:
             fault = self.state == "FAULT" and not self._stopping
             if not fault:
                 self._finish_parts()
         self._engine.close()
-        self._show_news()
+        self._news.show()
         return not fault
 
     def _finish_parts(self) -> None:
@@ -201,15 +215,6 @@ class Line:
             self.lock.wait(0.02)
         for verdict in self.parts.fault("the line was stopped"):
             self.decide(verdict)
-
-    def _look_for_silence(self) -> None:
-        """A device or peer that says nothing any more."""
-        limit = max(HANG_S, 10 * (self.plan.deadline_s or 0))
-        if self._engine.busy_s > limit:
-            self.fault(f"the device has not answered for {limit:g} s: restart the program, run `edgeirf doctor`")
-        if self._heartbeat.is_silent(time.monotonic()):
-            limit = self._heartbeat.timeout_s
-            self.fault(f"the heartbeat of the PLC has not changed for {limit:g} s: check the PLC and the cable")
 
     def _await_recovery(self) -> None:
         """FAULT until everything is open again."""
@@ -227,15 +232,15 @@ class Line:
         """Opens everything anew. What fails then is a fault again."""
         if self._operator is not None:
             log.warning("%s acknowledges: %s", self._operator, self.reason)
-            action = getattr(self.plan.audit, "action", None)
-            if action is not None:
+            if self.plan.audit is not None:
                 with suppress(EdgeirfError):  # a full disk must not keep the line in FAULT for ever
-                    action(self._operator, f"acknowledged: {self.reason}")
+                    self.plan.audit.action(self._operator, f"acknowledged: {self.reason}")
         with self.lock:
             self._operator = None
-            self._dropped += self._engine.dropped
             self._settled(self._states.leave_fault())
         try:
+            if isinstance(self.plan.trigger, Restartable):
+                self.plan.trigger.restart()
             self._open()
         except Exception as error:
             self.fault(str(error) if isinstance(error, EdgeirfError) else f"{type(error).__name__}: {error}")
@@ -254,7 +259,7 @@ class Line:
             self.plan.recording.close()
         if self.plan.audit is not None:
             self.plan.audit.close()
-        self._show_news()
+        self._news.show()
 
     def open_part(self, part_id: PartId | None, at: float, view: str | None = None) -> Ticket | None:
         """Accepts a part. The lock is held."""
@@ -294,16 +299,11 @@ class Line:
         """Publishes the state after it changed. What people see comes later, without the lock: a terminal may wait."""
         if changed:
             self._outputs.state(self.state, self.reason)
-            self._news.append((self.state, self.reason))
+            self._news.put(self.state, self.reason)
             self.lock.notify_all()
 
     def _turn(self) -> None:
         """What is done several times a second, without the lock."""
         if self._publisher.is_alive:
             self.plan.alive()
-        self._show_news()
-
-    def _show_news(self) -> None:
-        while self._news:
-            with suppress(Exception):  # decoration
-                self._on_state(*self._news.popleft())
+        self._news.show()

@@ -6,35 +6,28 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from edgeirf.errors import EdgeirfError, UsageError
+from edgeirf.errors import EdgeirfError
 from edgeirf.part import PartVerdict
+from edgeirf.runtime.audit.anchor import read_key
 from edgeirf.runtime.audit.model import model_of
 from edgeirf.runtime.audit.store import Audit
 from edgeirf.runtime.detector import Detector, load
 from edgeirf.runtime.imaging.pixel_format import Pixels
-from edgeirf.runtime.line.capture_thread import Station
-from edgeirf.runtime.line.config import CameraSettings, LineConfig, OutputEntry
+from edgeirf.runtime.line.cameras import detector_key, station_of
+from edgeirf.runtime.line.config import CameraSettings, LineConfig, OutputEntry, RecordSettings
 from edgeirf.runtime.line.engine import DetectorPlan
 from edgeirf.runtime.line.inspect_thread import LineDetector
 from edgeirf.runtime.line.plan import LinePlan, Watch
 from edgeirf.runtime.line.recording import Recording
+from edgeirf.runtime.line.triggering import open_trigger
 from edgeirf.runtime.monitor.monitor import Monitor
 from edgeirf.runtime.outputs import factory
 from edgeirf.runtime.outputs.output import Output
 from edgeirf.runtime.sinks.rejects import RejectSaver
-from edgeirf.runtime.sources import Source, open_source
-from edgeirf.runtime.triggers.gpio import GpioSettings, open_gpio
-from edgeirf.runtime.triggers.handshake import Handshake
-from edgeirf.runtime.triggers.network import HttpTrigger
-from edgeirf.runtime.triggers.settings import FreeSettings, HttpSettings, PlcSettings
-from edgeirf.runtime.triggers.software import SoftwareTrigger
-from edgeirf.runtime.triggers.trigger import Trigger
 
-_STREAMS = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "v4l2", "gst", "csi", "genicam")
 _TRIES = 10
 
 
@@ -61,17 +54,20 @@ def open_plan(config: LineConfig, show: Callable[[str], None] = lambda line: Non
         EdgeirfError: an output, the audit trail or the folder of pictures cannot be opened.
     """
     line, records, drift = config.line, config.records, Drift()
-    openers = {_key(config, camera): _Opener(config, camera, drift, show) for camera in reversed(config.cameras)}
+    openers = {
+        detector_key(config, camera): _Opener(config, camera, drift, show) for camera in reversed(config.cameras)
+    }
     outputs = [open_output(entry) for entry in config.outputs]
-    audit = None if records.audit is None else Audit(records.audit)
+    trigger = open_trigger(config, outputs)
+    audit = _audit(records)
     return LinePlan(
-        stations=[_station(config, camera) for camera in config.cameras],
+        stations=[station_of(config, camera, trigger) for camera in config.cameras],
         detectors={
             key: DetectorPlan(opener.open, opener.standby if line.cpu_takeover else None, partial(record_models, audit))
             for key, opener in openers.items()
         },
         outputs=outputs,
-        trigger=open_trigger(config, outputs),
+        trigger=trigger,
         together=line.parts == "together",
         deadline_s=None if line.deadline_ms is None else line.deadline_ms / 1e3,
         room=line.queue,
@@ -80,20 +76,19 @@ def open_plan(config: LineConfig, show: Callable[[str], None] = lambda line: Non
         self_recovery=line.recover == "self",
         audit=audit,
         watch=drift if records.drift else None,
-        recording=None if records.rejects is None else Recording([RejectSaver(str(records.rejects))]),
+        recording=None if records.rejects is None else _pictures(records),
     )
 
 
-def open_camera(config: LineConfig, camera: CameraSettings) -> Source:
-    """Opens a camera.
+def _audit(records: RecordSettings) -> Audit | None:
+    if records.audit is None:
+        return None
+    key = None if records.audit_key is None else read_key(records.audit_key)
+    return Audit(records.audit, key=key, anchor_s=records.audit_anchor_s, limit_mb=records.audit_mb or None)
 
-    Raises:
-        EdgeirfError: as of :func:`edgeirf.runtime.sources.opening.open_source`.
-    """
-    uri = camera.uri
-    if ":" not in uri and not uri.partition("?")[0].isdecimal():
-        uri = str(config.path.parent / uri)
-    return open_source(uri, camera.timeout_s, camera.pixel_format)
+
+def _pictures(records: RecordSettings) -> Recording:
+    return Recording([RejectSaver(str(records.rejects), limit_mb=records.rejects_mb)])
 
 
 def open_output(entry: OutputEntry) -> Output:
@@ -135,14 +130,6 @@ def load_detector(config: LineConfig, camera: CameraSettings, device: str | None
     )
 
 
-def is_live(camera: CameraSettings) -> bool:
-    """Whether the newest frame counts, or every frame."""
-    if camera.policy != "auto":
-        return camera.policy == "live"
-    scheme = camera.uri.partition(":")[0].lower()
-    return scheme in _STREAMS or camera.uri.partition("?")[0].isdecimal()
-
-
 def measured_ms(detector: Detector, size: tuple[int, int]) -> float:
     """Milliseconds that a detector takes at most for a frame of a size, of :data:`_TRIES`."""
     frame = np.full((*size, 3), 128, np.uint8)
@@ -152,22 +139,6 @@ def measured_ms(detector: Detector, size: tuple[int, int]) -> float:
         detector(frame)
         taken.append((time.perf_counter() - started) * 1e3)
     return max(taken)
-
-
-def _key(config: LineConfig, camera: CameraSettings) -> str:
-    """Cameras with the same bundle and product share a detector."""
-    return f"{camera.model or config.detector.model} {camera.product or config.detector.product or ''}".strip()
-
-
-def _station(config: LineConfig, camera: CameraSettings) -> Station:
-    return Station(
-        camera.name,
-        partial(open_camera, config, camera),
-        _key(config, camera),
-        is_live(camera),
-        camera.staleness_ms / 1e3,
-        camera.reconnect_s,
-    )
 
 
 @dataclass
@@ -187,7 +158,7 @@ class _Opener:
             for size in sizes:
                 detector.warm_up(size, self.camera.pixel_format or "bgr8")
             if self.config.records.drift:
-                key = _key(self.config, self.camera)
+                key = detector_key(self.config, self.camera)
                 self.drift.monitors[key] = Monitor(detector, self.camera.name)
         except BaseException:
             detector.close()
@@ -220,29 +191,3 @@ class _Opener:
             f"note: the CPU does not take over: a frame takes it {taken:.0f} ms, the deadline is {deadline:.0f} ms"
         )
         return None
-
-
-def open_trigger(config: LineConfig, outputs: Sequence[Output]) -> Trigger | None:
-    """The trigger, not yet started; None for free-running cameras.
-
-    Raises:
-        UsageError: it needs an output that is not there.
-        SourceError: the input pin cannot be read.
-    """
-    settings = config.trigger
-    if isinstance(settings, FreeSettings):
-        return None
-    if isinstance(settings, HttpSettings):
-        return HttpTrigger(settings)
-    if isinstance(settings, GpioSettings):
-        return open_gpio(settings)
-    if not isinstance(settings, PlcSettings):
-        return SoftwareTrigger()
-    peers: list[Any] = [output for output in outputs if hasattr(output, "handshake")]
-    if len(peers) != 1:
-        raise UsageError(
-            f"{config.path}: trigger.kind: plc needs one output that a PLC reads and writes (modbus, opcua or s7), "
-            f"not {len(peers)}"
-        )
-    peers[0].handshake = handshake = Handshake()
-    return handshake

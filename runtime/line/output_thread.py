@@ -6,9 +6,10 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 from edgeirf.errors import EdgeirfError
 from edgeirf.part import Part, PartVerdict
@@ -16,8 +17,9 @@ from edgeirf.runtime.line.backoff import Backoff
 from edgeirf.runtime.outputs.output import Output, State
 
 log = logging.getLogger("edgeirf")
-CLOSE_S = 3.0
-"""An output that does not return within this time at the end is left behind; its thread ends with the process."""
+CLOSE_S, RECORDS_CLOSE_S = 3.0, 10.0
+"""What an output may take at the end, and one that keeps records. Then it is left behind; what it has not taken counts
+as lost, and its thread ends with the process."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,15 @@ class Due:
 
     verdict: PartVerdict
     deadline: float | None = None
+
+
+@runtime_checkable
+class TakesMany(Protocol):
+    """An output that takes many records as fast as one; :class:`edgeirf.runtime.outputs.spooled.Spooled` is one."""
+
+    def act_all(self, verdicts: Sequence[PartVerdict]) -> None:
+        """Takes all of them, or raises an error and takes none."""
+        ...
 
 
 @dataclass
@@ -81,7 +92,7 @@ class OutputThread:
         self._due: deque[Due | Part] = deque()
         self._state: tuple[State, str] = ("INIT", "")
         self._state_known = self._safe_done = True
-        self._connected = self._closing = self._behind = False
+        self._connected = self._closing = self._behind = self._waits = False
         self._beats, self._next_beat, self._next_try = 0, 0.0, 0.0
         self._thread = threading.Thread(target=self._run, name=f"output {output.name}", daemon=True)
 
@@ -89,8 +100,15 @@ class OutputThread:
         """Starts the thread; it connects by itself."""
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """What waits to be handed over."""
+        return len(self._due)
+
     def give(self, due: Due | Part) -> None:
-        """Takes a verdict, or the news that a part was accepted; never waits."""
+        """Takes a verdict, or the news that a part was accepted, which is for signals; never waits."""
+        if self.output.durable and isinstance(due, Part):
+            return
         with self._changed:
             full = len(self._due) >= self._room
             if full:
@@ -114,10 +132,18 @@ class OutputThread:
             self._closing = True
             self._changed.notify()
 
-    def join(self, timeout_s: float = CLOSE_S) -> bool:
-        """Waits for the end after :meth:`close`; False: the output hangs and is left behind."""
+    @property
+    def close_s(self) -> float:
+        """What the output may take at the end."""
+        return RECORDS_CLOSE_S if self.output.durable else CLOSE_S
+
+    def join(self, timeout_s: float) -> bool:
+        """Waits for the end after :meth:`close`; False: it is left behind, and what it has not taken is lost."""
         self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        if self._thread.is_alive():
+            self._lose()
+            return False
+        return True
 
     def _run(self) -> None:
         try:
@@ -155,8 +181,18 @@ class OutputThread:
             self._next_beat = self._clock() + self._heartbeat
             self._beats += 1
             self.output.beat(self._beats)
+            self._look_at_spool()
         elif (due := self._take()) is not None:
             self._act(due)
+
+    def _look_at_spool(self) -> None:
+        """Says why records wait, and once that they do no longer."""
+        problem = self.output.problem
+        if problem is not None:
+            self._report(f"{problem}; {self.output.waiting} records wait on disk")
+        elif self._waits:
+            self._report(None)
+        self._waits = problem is not None
 
     def _connect(self) -> None:
         """Opens the output when it is time to. Meanwhile signals are lost: a late one would meet another part."""
@@ -174,8 +210,9 @@ class OutputThread:
         self._report(None)
 
     def _lose(self) -> None:
-        self.counters.lost += sum(isinstance(due, Due) for due in self._due)
-        self._due.clear()
+        with self._changed:
+            self.counters.lost += sum(isinstance(due, Due) for due in self._due)
+            self._due.clear()
 
     def _take(self) -> Due | Part | None:
         with self._changed:
@@ -187,16 +224,28 @@ class OutputThread:
         if isinstance(due, Part):
             self.output.expect(due)
             return
-        verdict = due.verdict if self.output.durable else self._as_signal(due)
+        verdicts = [due.verdict, *self._more()] if self.output.durable else [self._as_signal(due)]
         try:
-            self.output.act(verdict)
+            if isinstance(self.output, TakesMany):
+                self.output.act_all(verdicts)
+            else:
+                self.output.act(verdicts[0])
         except BaseException:
-            self.counters.lost += 1
+            self.counters.lost += len(verdicts)
             raise
-        self.counters.delivered += 1
+        self.counters.delivered += len(verdicts)
         if self._behind and not self._due:
             self._behind = False
             self._report(None)
+
+    def _more(self) -> list[PartVerdict]:
+        """What else waits, where the output takes many records at once."""
+        if not isinstance(self.output, TakesMany):
+            return []
+        with self._changed:
+            waiting = [due.verdict for due in self._due if isinstance(due, Due)]
+            self._due.clear()
+        return waiting
 
     def _as_signal(self, due: Due) -> PartVerdict:
         """The verdict, or a reject where a pass would come too late."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from edgeirf.part import Part
-from edgeirf.runtime.line.output_thread import CLOSE_S, Due, OutputThread
+from edgeirf.runtime.line.output_thread import Due, OutputThread
 from edgeirf.runtime.outputs.output import Output, State
 
 log = logging.getLogger("edgeirf")
@@ -54,7 +54,7 @@ class OutputThreads:
         """Hands over what is due, and puts every output in its safe state; one that hangs is left behind."""
         for thread in self.threads:
             thread.close()
-        until = time.monotonic() + CLOSE_S
+        since = time.monotonic()
         for thread in self.threads:
-            if not thread.join(max(0.0, until - time.monotonic())):
+            if not thread.join(max(0.0, since + thread.close_s - time.monotonic())):
                 log.warning("output %s does not end: it is left behind", thread.output.name)

@@ -26,6 +26,10 @@ class AuditTrail(Protocol):
         """Keeps one verdict."""
         ...
 
+    def action(self, operator: str, text: str) -> None:
+        """Keeps what an operator did."""
+        ...
+
     def close(self) -> object:
         """Finishes."""
         ...

@@ -15,7 +15,7 @@ from edgeirf.errors import EdgeirfError
 from edgeirf.part import PartVerdict
 from edgeirf.runtime.imaging.pixel_format import to_bgr
 from edgeirf.runtime.line.deadline import Parts
-from edgeirf.runtime.line.output_thread import CLOSE_S, Due
+from edgeirf.runtime.line.output_thread import RECORDS_CLOSE_S, Due
 from edgeirf.runtime.line.plan import LinePlan, Watch
 from edgeirf.runtime.sources.frame import Frame
 
@@ -98,7 +98,7 @@ class Publisher:
         with self._desk.lock:
             self._closing = True
             self._desk.lock.notify_all()
-        self._thread.join(CLOSE_S)
+        self._thread.join(RECORDS_CLOSE_S)
 
     def _run(self) -> None:
         while True:

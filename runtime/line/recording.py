@@ -38,7 +38,7 @@ class Recording:
         """Takes what the sinks want; never waits. Returns what is wrong, None where nothing is."""
         needs = {need for sink in self._sinks if sink.wants(inspection.verdict) for need in sink.needs}
         if not any(sink.wants(inspection.verdict) for sink in self._sinks):
-            return self._problem
+            return self._wrong
         try:
             self._queue.put_nowait(make_record(inspection, needs))
         except Full:
@@ -47,7 +47,11 @@ class Recording:
         except Exception as error:  # the map has expired, no memory: the verdict stands
             self.lost += 1
             self._problem = f"{self.lost} pictures are lost: {error}"
-        return self._problem
+        return self._wrong
+
+    @property
+    def _wrong(self) -> str | None:
+        return self._problem or next((sink.remark for sink in self._sinks if sink.remark is not None), None)
 
     def close(self) -> None:
         """Writes what was taken, within 5 seconds."""

@@ -76,7 +76,8 @@ def _settings(kind: type) -> str:
 
 def _setting(field: Field[Any], wanted: Any) -> str:
     if field.default is MISSING and field.default_factory is MISSING:
-        return _FILLED.get(field.name, f"{field.name} = {_example(wanted)}  # fill in")
+        example = json.dumps(field.name) if wanted is str else _example(wanted)
+        return f"{field.name} = {_FILLED.get(field.name, example)}  # fill in"
     default = field.default_factory() if field.default_factory is not MISSING else field.default
     value = _example(wanted) if default is None else _toml(default)
     return f"# {field.name} = {value}"
@@ -95,7 +96,7 @@ def _toml(value: object) -> str:
     return json.dumps(list(value) if isinstance(value, tuple) else value, default=str)
 
 
-_FILLED = {"path": 'path = "verdicts.jsonl"'}
+_FILLED = {"path": '"verdicts.jsonl"', "url": '"https://mes.example/parts"', "chip": '"/dev/gpiochip0"'}
 _EXAMPLES: dict[type, str] = {bool: "false", int: "1", float: "1.0"}
 
 _LINE = """# A line of edgeirf. Check it with: edgeirf run line.toml --check
@@ -133,6 +134,9 @@ uri = {uri}
 # Silence after which the camera counts as away, and the time to come back before FAULT, in seconds.
 # timeout_s = 10
 # reconnect_s = 60
+# Wait before the first attempt to open it again; it doubles up to the longest.
+# retry_s = 0.5
+# retry_longest_s = 10
 # "live": the newest frame; "file": every frame; "auto" chooses.
 # policy = "auto"
 # With a trigger: a frame that was taken so long before it still counts. Without: the greatest age of a frame.
@@ -141,8 +145,9 @@ uri = {uri}
 """
 
 _TRIGGER = """[trigger]
-# "free": each frame is a part; "http": POST /trigger; "plc": the handshake of the output that a PLC reads;
-# "gpio": each edge at an input pin; "software": a program in the same process.
+# "free": each frame is a part; "http": POST /trigger; "mqtt": a message; "plc": the handshake of the output that a PLC
+# reads; "gpio": each edge at an input pin; "camera": each edge at the camera's own input; "software": a program in the
+# same process.
 kind = "{kind}"
 """
 
@@ -154,8 +159,22 @@ name = "{name}"
 _RECORDS = """[records]
 # One row a part in a SQLite file.
 # audit = "audit.db"
-# The frame and the heat map of each reject.
+# Above so many MB the file is put aside, and a new one follows it; 0: never.
+# audit_mb = 0
+# The anchor shows that rows were removed at the end: its key signs it, and it is written every so many seconds.
+# audit_key = "audit.key"
+# audit_anchor_s = 60
+# The frame and the heat map of each reject; above so many MB the oldest make room for new ones.
 # rejects = "rejects"
+# rejects_mb = 10000
 # Watch for drift of light, focus and position.
 # drift = false
+
+# What `edgeirf run line.toml --realtime` asks of the system.
+[realtime]
+# Of SCHED_FIFO, 1 to 99, and the processors that the line may use (all: an empty list).
+# priority = 40
+# cores = []
+# lock_memory = true
+# timer_slack_ns = 1
 """

@@ -9,7 +9,7 @@ import sys
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
@@ -92,7 +92,7 @@ class TomlFile:
         values = {
             name: self._value((*where, name), table[name], types_of[name], one.metadata)
             for name, one in known.items()
-            if name in table
+            if name in table and not self._is_empty((*where, name), table[name], types_of[name], one)
         }
         for name, one in known.items():
             if name not in table and one.default is MISSING and one.default_factory is MISSING:
@@ -104,6 +104,14 @@ class TomlFile:
         except (UsageError, ValueError) as error:
             self.wrong(where, str(error))
             return None
+
+    def _is_empty(self, key: Key, value: Any, wanted: Any, one: Field[Any]) -> bool:
+        """Notes a text without a character where it names something."""
+        needed = one.default is MISSING and one.default_factory is MISSING
+        if value != "" or not (needed or wanted is Path or Path in typing.get_args(wanted)):
+            return False
+        self.wrong(key, "is empty: fill it in" if needed else "is empty: fill it in, or leave the key away")
+        return True
 
     def _value(self, key: Key, value: Any, wanted: Any, limits: Mapping[str, Any]) -> Any:
         if isinstance(value, str):

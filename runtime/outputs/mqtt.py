@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgeirf.errors import OutputError
 from edgeirf.part import PartVerdict
+from edgeirf.runtime.outputs.broker import BrokerSettings, check_topic, client_of
 from edgeirf.runtime.outputs.durable import DurableOutput, encode
 from edgeirf.runtime.outputs.output import State
 from edgeirf.runtime.outputs.settings import RecordSettings
@@ -18,44 +19,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MqttSettings(RecordSettings):
-    """Settings of MQTT.
+class MqttSettings(BrokerSettings, RecordSettings):
+    """Settings of MQTT: those of the broker, and what is published.
 
-    >>> MqttSettings(host="broker.example", tls=True).port
-    1883
+    >>> MqttSettings(host="broker.example", tls=True).topic
+    'edgeirf'
 
     Attributes:
-        host: name or address of the broker.
-        port: its TCP port; 8883 is usual with TLS.
         topic: the output writes to ``TOPIC/verdict``, ``TOPIC/state``, ``TOPIC/heartbeat`` and ``TOPIC/status``.
-        user, password: of the broker; empty: none.
-        tls: encrypt, and verify the broker's certificate.
-        ca_file: PEM file of the authority that signed it; empty: the authorities of this computer.
-        cert_file, key_file: PEM files of this client's own certificate; empty: none.
-        client_id: empty: ``edgeirf-`` and the name of the output.
-        keepalive_s: seconds; the broker publishes the last will after 1.5 times as long without a sign of this client.
-        timeout_s: seconds that a connection, and a delivery, may take.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 1883
     topic: str = "edgeirf"
-    user: str = ""
-    password: str = field(default="", repr=False)
-    tls: bool = False
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    client_id: str = ""
-    keepalive_s: int = 10
-    timeout_s: float = 3.0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.topic or any(sign in self.topic for sign in "#+") or not 0 < self.port < 65536:
-            raise ValueError("topic has no # or + and is not empty, port is 1 to 65535")
-        if self.keepalive_s < 1 or self.timeout_s <= 0:
-            raise ValueError("keepalive_s is at least 1, timeout_s above 0")
+        BrokerSettings.__post_init__(self)
+        RecordSettings.__post_init__(self)
+        check_topic(self.topic)
 
     def output(self, name: str) -> Mqtt:
         """The output, not yet open."""
@@ -138,26 +117,12 @@ class Mqtt(DurableOutput):
             self._drop()
 
     def _client_of(self) -> Client:
-        from paho.mqtt.client import Client
-        from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-
-        chosen = self._settings
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=chosen.client_id or f"edgeirf-{self.name}",
-            clean_session=True,
-            protocol=MQTTProtocolVersion.MQTTv311,
-            reconnect_on_failure=False,  # open() connects again, with a client that has nothing left to send
-        )
-        client.connect_timeout = chosen.timeout_s
+        """open() connects again, with a client that has nothing left to send."""
+        try:
+            client = client_of(self._settings, f"edgeirf-{self.name}")
+        except OutputError as error:
+            raise OutputError(f"{self.name}: {error}") from None
         client.will_set(self._topic("status"), "offline", qos=1, retain=True)
-        if chosen.user:
-            client.username_pw_set(chosen.user, chosen.password or None)
-        if chosen.tls:
-            try:
-                client.tls_set(chosen.ca_file or None, chosen.cert_file or None, chosen.key_file or None)
-            except (OSError, ValueError) as error:
-                raise OutputError(f"{self.name}: cannot use the certificate files: {error}") from None
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 
 from edgeirf.deciding import deciding_view
 from edgeirf.part import PartVerdict
-from edgeirf.runtime.outputs.output import State
 from edgeirf.runtime.outputs.plc import PlcInputs, Shown
 from edgeirf.runtime.outputs.registers import number_of
 
@@ -50,15 +49,6 @@ COMMANDS: Mapping[str, str] = {
     "Command.Heartbeat": "UInt32",
 }
 """Nodes that clients write."""
-
-OPC_40100: Mapping[State, str] = {
-    "INIT": "Preoperational",
-    "READY": "Operational",
-    "RUNNING": "Operational",
-    "DEGRADED": "Operational",
-    "FAULT": "Error",
-}
-"""State of the machine-vision companion model that each state of the line is: its first level."""
 
 
 def values_of(shown: Shown) -> dict[str, Value]:

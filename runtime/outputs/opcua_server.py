@@ -15,7 +15,6 @@ from edgeirf.part import PartVerdict
 from edgeirf.runtime.outputs.opcua_nodes import (
     COMMANDS,
     NODES,
-    OPC_40100,
     RESULT,
     Value,
     inputs_of,
@@ -23,12 +22,9 @@ from edgeirf.runtime.outputs.opcua_nodes import (
     values_of,
 )
 from edgeirf.runtime.outputs.plc import PlcInputs, Shown
+from edgeirf.runtime.outputs.vision_model import VisionSystem
 
 NAMESPACE = "urn:edgeirf"
-VISION = "http://opcfoundation.org/UA/MachineVision"
-_VISION_SYSTEM, _RESULT_READY = 1003, 1024
-"""VisionSystemType and ResultReadyEventType of the companion model."""
-_RESULT_FIELDS = {"CreationTime": "DateTime", "IsPartial": "Boolean", "IsSimulated": "Boolean", "ResultState": "Int32"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ class OpcUaServer:
         self._index = 0
         self._written: dict[str, Value] = {}
         self._events: list[Any] = []
-        self._state: Any = None
+        self._vision: VisionSystem | None = None
 
     async def start(self) -> None:
         """Builds the nodes and listens."""
@@ -102,9 +98,8 @@ class OpcUaServer:
         for name, value in values.items():
             if name not in self._written or repr(self._written[name]) != repr(value):  # NaN is not NaN
                 await self._write(name, value, NODES[name])
-        if self._state is not None:
-            ua = _ua()
-            await self._state.write_value(ua.LocalizedText(OPC_40100[shown.state]))
+        if self._vision is not None:
+            await self._vision.show(shown.state)
 
     async def report(self, verdict: PartVerdict) -> None:
         """Sends one event for a result."""
@@ -145,23 +140,8 @@ class OpcUaServer:
         )
         self._events = [await self._server.get_event_generator(event, top)]
         if self._settings.nodeset:
-            await self._build_vision()
-
-    async def _build_vision(self) -> None:
-        """A VisionSystem of the companion model OPC 40100-1, whose ResultReady events carry the results too."""
-        ua = _ua()
-        await self._server.import_xml(self._settings.nodeset)
-        index = await self._server.get_namespace_index(VISION)
-        name = ua.QualifiedName("edgeirf vision", self._index)
-        system = await self._server.nodes.objects.add_object(
-            ua.NodeId("edgeirf.Vision", self._index), name, ua.NodeId(_VISION_SYSTEM, index), instantiate_optional=False
-        )
-        self._state = await system.get_child([f"{index}:VisionStateMachine", "0:CurrentState"])
-        generator = await self._server.get_event_generator(ua.NodeId(_RESULT_READY, index), system)
-        for field_name, kind in _RESULT_FIELDS.items():
-            generator.event.data_types[field_name] = ua.VariantType[kind]
-        generator.event.data_types["ResultContent"] = ua.VariantType.Variant
-        self._events.append(generator)
+            self._vision = VisionSystem(self._server)
+            self._events.append(await self._vision.build(self._settings.nodeset, self._index))
 
     async def _secure(self) -> None:
         ua = _ua()

@@ -35,9 +35,13 @@ class Output(ABC):
 
     Attributes:
         durable: what could not be delivered is kept on disk and sent later, in order: for records, not for signals.
+        waiting: records that wait on disk until the peer takes them.
+        problem: why they wait, one line; None where the peer takes them.
     """
 
     durable: bool = False
+    waiting: int = 0
+    problem: str | None = None
 
     def __init__(self, name: str) -> None:
         self.name = name

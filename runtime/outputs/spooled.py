@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from edgeirf.errors import OutputError
 from edgeirf.part import PartVerdict
@@ -34,10 +35,6 @@ class Spooled(Output):
         output: delivers the records; only the thread of this object calls it.
         path: file of the spool.
         quota_mb: its largest size.
-
-    Attributes:
-        waiting: records that the peer does not have yet.
-        problem: why the last attempt to reach the peer failed, None where it did not.
     """
 
     durable = True
@@ -52,8 +49,6 @@ class Spooled(Output):
         self._beat: int | None = None
         self._safe = self._connected = False
         self._taken: list[Waiting] = []
-        self.waiting = 0
-        self.problem: str | None = None
 
     def open(self) -> None:
         """Opens the spool, and tries the peer once; a peer that is away is no error.
@@ -70,14 +65,18 @@ class Spooled(Output):
         self._thread.start()
 
     def act(self, verdict: PartVerdict) -> None:
-        """Puts one record on disk.
+        """Puts one record on disk; see :meth:`act_all`."""
+        self.act_all([verdict])
+
+    def act_all(self, verdicts: Sequence[PartVerdict]) -> None:
+        """Puts records on disk, which is waited for once: a slow disk holds up no more than one wait.
 
         Raises:
-            OutputError: the spool is full or not open.
+            OutputError: the spool is full or not open: none of them is kept.
         """
         if self._spool is None:
             raise OutputError(f"{self.name}: the spool {self._path} is not open")
-        self._spool.append(encode(verdict))
+        self._spool.append(*map(encode, verdicts))
         self.waiting = len(self._spool) - len(self._taken)
         self._wake.set()
 

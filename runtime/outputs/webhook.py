@@ -71,8 +71,19 @@ class Webhook(DurableOutput):
         self._opener = urllib.request.build_opener(_NoRedirect)
 
     def open(self) -> None:
-        """Lets the next verdict try the server."""
-        return
+        """Asks whether there is a server (HEAD); every answer of one will do.
+
+        Raises:
+            OutputError: there is none.
+        """
+        request = urllib.request.Request(self._settings.url, method="HEAD")  # noqa: S310
+        try:
+            self._opener.open(request, timeout=self._settings.timeout_s).close()
+        except urllib.error.HTTPError as error:
+            error.close()
+        except (OSError, http.client.HTTPException) as error:
+            said = error.reason if isinstance(error, urllib.error.URLError) else error
+            raise OutputError(f"{self.name}: {self._peer} does not answer ({said}): check address and server") from None
 
     def deliver(self, verdict: PartVerdict, key: str) -> None:
         """POSTs one verdict."""

@@ -13,7 +13,7 @@ from edgeirf.runtime.bench import Workload
 from edgeirf.runtime.bench.report import machine
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.doctor import examine
-from edgeirf.runtime.executors.select import ThisMachine
+from edgeirf.runtime.executors.machine import ThisMachine
 from edgeirf.runtime.selftest import executor_checks, kernel_checks, record_checks
 from edgeirf.runtime.selftest.outcome import Figures, Outcome, Skip
 

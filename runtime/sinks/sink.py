@@ -58,7 +58,10 @@ class Sink(ABC):
     Attributes:
         decoration: the sink shows and keeps nothing: a status line, a window.
         needs: what each record must hold besides the verdict. The pipeline makes it before :meth:`write`.
+        remark: what a person must know now, one line; None: nothing.
     """
+
+    remark: str | None = None
 
     decoration: ClassVar[bool] = False
     needs: ClassVar[AbstractSet[Need]] = frozenset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -44,7 +45,7 @@ class Spool:
     the key that it had.
 
     >>> spool = Spool("mqtt.spool")
-    >>> key = spool.append("first")
+    >>> keys = spool.append("first")
     >>> spool.first().body, len(spool)
     ('first', 1)
     >>> spool.remove(spool.first())
@@ -77,22 +78,26 @@ class Spool:
     def __len__(self) -> int:
         return self._count
 
-    def append(self, body: str) -> str:
-        """Adds a record and returns its key.
+    def append(self, *bodies: str) -> list[str]:
+        """Adds records and returns their keys; all of them wait for the disk once.
 
         Raises:
-            OutputError: the quota or the disk is full: the record is not kept.
+            OutputError: the quota or the disk is full: none of them is kept.
         """
         try:
-            row = self._in.execute("insert into waiting (body) values (?)", (body,)).lastrowid
+            self._in.execute("begin")
+            rows = [self._in.execute("insert into waiting (body) values (?)", (body,)).lastrowid for body in bodies]
+            self._in.execute("commit")
         except sqlite3.Error as error:
+            with suppress(sqlite3.Error):
+                self._in.execute("rollback")
             raise OutputError(
                 f"the spool {self.path} does not take a record ({error}): {len(self)} records wait, it may have "
                 f"{self.quota_mb} MB: connect the peer, free the disk or raise spool_mb"
             ) from None
         with self._lock:
-            self._count += 1
-        return f"{self.id}-{row}"
+            self._count += len(rows)
+        return [f"{self.id}-{row}" for row in rows]
 
     def first(self, after: int = 0) -> Waiting | None:
         """The oldest record, of those behind the row ``after``; None when there is none.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from edgeirf.runtime.sources.frame import Read
+from edgeirf.runtime.sources.frame import Frame, Read
 
 
 class Camera(Protocol):
@@ -40,4 +41,13 @@ class Triggerable(Protocol):
         Raises:
             SourceError: the camera does not answer.
         """
+        ...
+
+
+@runtime_checkable
+class Watchable(Protocol):
+    """A source that hands out frames as they come; :class:`edgeirf.runtime.sources.live.LiveSource` is one."""
+
+    def watch(self, watcher: Callable[[Frame], None]) -> None:
+        """Hands each frame to ``watcher`` before anyone can read it."""
         ...

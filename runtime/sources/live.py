@@ -76,6 +76,11 @@ class LiveSource:
         """Whether a frame has come that nobody has taken."""
         return bool(self._waiting)
 
+    @property
+    def awaits_trigger(self) -> bool:
+        """Whether silence is normal."""
+        return self._session.camera.awaits_trigger
+
     def __iter__(self) -> Iterator[Frame]:
         """Frames as they come, never one older than the newest :data:`QUEUE`.
 

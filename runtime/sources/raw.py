@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
 
+from edgeirf.errors import SourceError
 from edgeirf.runtime.imaging.pixel_format import frame_shape
+from edgeirf.runtime.sources.camera import Watchable
 from edgeirf.runtime.sources.frame import Frame, Read, Source
 from edgeirf.settings import PixelFormat
 
@@ -70,6 +72,16 @@ class Declared:
         """See :class:`Source`."""
         read = self._source.read(timeout)
         return read if read.frame is None else Read("frame", replace(read.frame, pixel_format=self._pixel_format))
+
+    def watch(self, watcher: Callable[[Frame], None]) -> None:
+        """See :class:`edgeirf.runtime.sources.camera.Watchable`.
+
+        Raises:
+            SourceError: it is no camera.
+        """
+        if not isinstance(self._source, Watchable):
+            raise SourceError(f"{self.name} is no camera")
+        self._source.watch(watcher)
 
     def stop(self) -> None:
         """See :class:`Source`."""

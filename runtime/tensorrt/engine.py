@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from edgeirf.errors import BackendError
@@ -27,6 +28,7 @@ class TensorRTEngine:
     Attributes:
         input_shape: ``(T, 3, H, W)``, float32.
         output_shape: ``(T, C, h, w)``, float32.
+        fingerprint: SHA-256 of the plan, 64 hexadecimal digits.
 
     Raises:
         BackendError: TensorRT does not take the plan, or it maps other tensors than the ones promised.
@@ -34,6 +36,7 @@ class TensorRTEngine:
 
     def __init__(self, library: Library, plan: bytes, spec: EngineSpec, kernels: bytes = b"") -> None:
         self._library = library
+        self.fingerprint = hashlib.sha256(plan).hexdigest()
         library.logger.start()
         runtime: trt.Runtime = library.create("start its runtime", lambda: library.trt.Runtime(library.logger))
         engine: trt.ICudaEngine = library.create("load the engine", lambda: runtime.deserialize_cuda_engine(plan))

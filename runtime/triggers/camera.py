@@ -1,48 +1,98 @@
-"""A camera with a hardware trigger: each frame is a part, and so is each frame that was lost."""
+"""A camera that is triggered by hardware: each frame is a part, and so is each frame that was lost."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+import logging
+from dataclasses import dataclass
+from typing import Literal
 
-from edgeirf.part import PartId
-from edgeirf.runtime.sources.frame import Frame
+from edgeirf.errors import SourceError, UsageError
+from edgeirf.runtime.sources.camera import Watchable
+from edgeirf.runtime.sources.frame import Frame, Source
+from edgeirf.runtime.sources.reconnect import SourceEvent
+from edgeirf.runtime.triggers.handshake import Control
+from edgeirf.runtime.triggers.trigger import Announce
+
+log = logging.getLogger("edgeirf")
 
 
-class Watchable(Protocol):
-    """A source that hands out frames as they come; :class:`edgeirf.runtime.sources.live.LiveSource` is one."""
+@dataclass(frozen=True)
+class CameraTriggerSettings:
+    """A light barrier at the camera's own input.
 
-    def watch(self, watcher: Callable[[Frame], None]) -> None:
-        """Hands each frame to ``watcher`` before anyone can read it."""
-        ...
+    >>> CameraTriggerSettings(line="Line1").edge
+    'rising'
+
+    Attributes:
+        camera: name of the ``[[camera]]`` whose frames are the parts; empty: the first one. The same edge triggers the
+            other cameras, if there are any.
+        line: input of every genicam camera that has no ``trigger=`` in its address; empty leaves the cameras as they
+            are set.
+        edge: from low to high, or from high to low.
+
+    Raises:
+        UsageError: a value that does not fit.
+    """
+
+    camera: str = ""
+    line: str = ""
+    edge: Literal["rising", "falling"] = "rising"
+
+    def __post_init__(self) -> None:
+        if self.line in ("off", "Software"):
+            raise UsageError(f"line is an input of the camera, Line1 for one, not {self.line}")
+
+    def address(self, uri: str) -> str:
+        """The address of a camera with its trigger.
+
+        >>> CameraTriggerSettings(line="Line1").address("genicam://10.0.0.5?gain=2")
+        'genicam://10.0.0.5?gain=2&trigger=Line1&activation=RisingEdge'
+        """
+        if not self.line or not uri.startswith("genicam://") or "trigger=" in uri:
+            return uri
+        edge = "RisingEdge" if self.edge == "rising" else "FallingEdge"
+        return f"{uri}{'&' if '?' in uri else '?'}trigger={self.line}&activation={edge}"
 
 
 class CameraTrigger:
     """Announces the part that each frame shows, before the frame can be read.
 
     The camera counts its frames. A gap means that parts came by whose frames were lost: they are announced too, and
-    the line rejects them for want of their frame. Parts that pass while the camera is away are not known here.
-
-    Args:
-        source: of the frames.
+    the line rejects them for want of their frame. Parts that pass while the camera is away are not known: the line is
+    in FAULT then.
 
     Attributes:
+        control: the line.
         refused: parts that the line of inspection was not ready for.
     """
 
-    def __init__(self, source: Watchable) -> None:
+    def __init__(self) -> None:
+        self.control: Control | None = None
         self.refused = 0
-        self._source = source
-        self._announce: Callable[[PartId | None, float], bool] | None = None
+        self._announce: Announce | None = None
         self._last: int | None = None
-        self._watching = False
 
-    def start(self, announce: Callable[[PartId | None, float], bool]) -> None:
+    def attach(self, source: Source) -> None:
+        """Watches the camera, which was opened just now.
+
+        Raises:
+            SourceError: it is no camera.
+        """
+        self._last = None
+        if not isinstance(source, Watchable):
+            raise SourceError(
+                f"trigger: {source.name} is no camera: kind camera takes each frame of a camera for a part"
+            )
+        source.watch(self._take)
+
+    def heard(self, event: SourceEvent) -> None:
+        """The camera is lost, or back."""
+        if event.state == "lost" and self._announce is not None and self.control is not None:
+            self.control.fault(f"trigger: parts pass unannounced: {event.detail}")
+
+    def start(self, announce: Announce) -> None:
         """Announces parts from now on."""
         self._announce = announce
-        if not self._watching:
-            self._watching = True
-            self._source.watch(self._take)
 
     def stop(self) -> None:
         """Announces no more."""
@@ -53,8 +103,9 @@ class CameraTrigger:
         lost = max(0, number - self._last - 1) if number is not None and self._last is not None else 0
         self._last = number
         announce = self._announce
-        if announce is None or frame.captured_monotonic is None:
+        if announce is None:
             return
+        at = frame.clock if frame.captured_monotonic is None else frame.captured_monotonic
         for _ in range(1 + lost):
-            if not announce(None, frame.captured_monotonic):
+            if not announce(None, at):
                 self.refused += 1

@@ -73,6 +73,7 @@ class GpioTrigger:
         debounce: decides which edges count.
         on_error: hears once, in one line, when the line can no longer be read; then no part is announced any more.
             By default the line of inspection goes to FAULT.
+        reopen: opens the line again after that; None: it stays gone.
 
     Attributes:
         control: the line of inspection; None: an error is logged.
@@ -80,21 +81,40 @@ class GpioTrigger:
         lost: edges that the kernel could not keep: parts may be among them.
     """
 
-    def __init__(self, line: EdgeLine, debounce: Debounce, on_error: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        line: EdgeLine,
+        debounce: Debounce,
+        on_error: Callable[[str], None] | None = None,
+        reopen: Callable[[], EdgeLine] | None = None,
+    ) -> None:
         self.control: Control | None = None
         self.refused = 0
         self.lost = 0
         self._line = line
         self._debounce = debounce
         self._on_error = on_error or self._fault
+        self._reopen = reopen
+        self._announce: Announce | None = None
         self._sequence: int | None = None
-        self._stopped = False
+        self._stopped = self._failed = False
         self._thread: threading.Thread | None = None
 
     def start(self, announce: Announce) -> None:
         """Announces parts from now on, on a thread of its own."""
+        self._announce = announce
         self._thread = threading.Thread(target=self._run, args=(announce,), name="gpio trigger", daemon=True)
         self._thread.start()
+
+    def restart(self) -> None:
+        """See :class:`edgeirf.runtime.triggers.trigger.Restartable`."""
+        if self._announce is None or self._thread is None or not self._failed:
+            return
+        if self._reopen is None:
+            raise SourceError("gpio trigger: the chip is gone: restart the program")
+        self._thread.join()  # it has failed and frees its line
+        self._line, self._sequence, self._failed = self._reopen(), None, False
+        self.start(self._announce)
 
     def stop(self) -> None:
         """Ends, and frees the line."""
@@ -110,6 +130,7 @@ class GpioTrigger:
                 for edge in self._line.wait(_POLL_S):
                     self._take(edge, announce)
         except Exception as error:  # a trigger that ends silently would let every part pass
+            self._failed = True
             self._on_error(f"gpio trigger failed: {' '.join(str(error).split())}: check the chip and its wiring")
         finally:
             self._line.close()
@@ -137,7 +158,8 @@ def open_gpio(settings: GpioSettings) -> GpioTrigger:
     Raises:
         SourceError: gpiod is not installed, or the pin is not there, in use or not permitted.
     """
-    return GpioTrigger(GpiodLine(settings), Debounce(settings.debounce_ms / 1e3))
+    debounce = Debounce(settings.debounce_ms / 1e3)
+    return GpioTrigger(GpiodLine(settings), debounce, reopen=lambda: GpiodLine(settings))
 
 
 class GpiodLine:

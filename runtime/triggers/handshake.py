@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edgeirf.part import PartVerdict
 from edgeirf.runtime.outputs.output import State
@@ -48,6 +48,13 @@ class Control(Protocol):
     def fault(self, reason: str) -> None:
         """The trigger no longer works: rejects every open part and puts the outputs in their safe state."""
         ...
+
+
+@runtime_checkable
+class Controlled(Protocol):
+    """A trigger whose peer also asks other things of the line."""
+
+    control: Control | None
 
 
 class Handshake:

@@ -5,25 +5,22 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+import sys
 import threading
-import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 from edgeirf.errors import UsageError
-from edgeirf.part import PartId
-from edgeirf.runtime.triggers.handshake import Control
+from edgeirf.runtime.triggers.requests import MAX_BODY, Answer, Requests
 from edgeirf.runtime.triggers.settings import HttpSettings
 from edgeirf.runtime.triggers.trigger import Announce
 
 log = logging.getLogger("edgeirf")
-MAX_BODY = 65_536
-"""Bytes of a request's body at most."""
 _TIMEOUT_S = 5.0
-_Answer = tuple[int, dict[str, Any]]
 
 
-class HttpTrigger:
+class HttpTrigger(Requests):
     """Listens for requests with a JSON body.
 
     ``POST /trigger`` with ``{"part_id": 7}`` or ``{}`` answers 202, or 503 when the line is not ready: then the part
@@ -43,17 +40,14 @@ class HttpTrigger:
     >>> trigger.stop()
 
     Attributes:
-        control: the line, for acknowledgements, heartbeats and its state.
         port: of the server after :meth:`start`.
     """
 
     def __init__(self, settings: HttpSettings) -> None:
-        self.control: Control | None = None
+        super().__init__()
         self.port = settings.port
         self._settings = settings
-        self._announce: Announce | None = None
         self._server: ThreadingHTTPServer | None = None
-        self._number, self._lock = 0, threading.Lock()
 
     def start(self, announce: Announce) -> None:
         """Starts the server.
@@ -61,65 +55,59 @@ class HttpTrigger:
         Raises:
             UsageError: the address or port cannot be used.
         """
-        self._announce = announce
+        self.announce = announce
         where = (self._settings.host, self._settings.port)
         try:
-            self._server = ThreadingHTTPServer(
-                where, type("Handler", (_Handler,), {"trigger": self, "token": self._settings.token})
-            )
+            handler = type("Handler", (_Handler,), {"trigger": self, "token": self._settings.token})
+            self._server = _Server(where, handler, self._broken)
         except OSError as error:
             reason = error.strerror or error
             raise UsageError(
                 f"trigger: cannot listen on {where[0]}:{where[1]} ({reason}): choose another port"
             ) from None
-        self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         log.warning("trigger: POST /trigger on %s:%d", where[0], self.port)
         threading.Thread(target=self._server.serve_forever, args=(0.1,), name="trigger http", daemon=True).start()
 
     def stop(self) -> None:
         """Ends the server."""
-        self._announce = None
+        self.announce = None
         server, self._server = self._server, None
         if server is not None:
             server.shutdown()
             server.server_close()
 
-    def post(self, path: str, body: dict[str, Any]) -> _Answer:
-        """What a request is answered: HTTP status and JSON."""
-        if path == "/trigger":
-            return self._trigger(body.get("part_id"))
-        control = self.control
-        if path == "/ack" and control is not None:
-            operator = body.get("operator")
-            if not isinstance(operator, str) or not 0 < len(operator) <= 100:
-                return 400, {"error": "operator is the name of who acknowledges, up to 100 characters"}
-            return 200, {"acknowledged": control.acknowledge(operator)}
-        if path == "/heartbeat" and control is not None:
-            count = body.get("count")
-            if type(count) is not int:
-                return 400, {"error": "count is a whole number that changes"}
-            control.heard(count)
-            return 200, {}
-        return 404, {"error": "POST /trigger, /ack and /heartbeat are there"}
+    def _broken(self, reason: str) -> None:
+        log.error(reason)
+        if self.control is not None:
+            self.control.fault(reason)
 
-    def get(self, path: str) -> _Answer:
+    def post(self, path: str, body: dict[str, Any]) -> Answer:
+        """What a request is answered: HTTP status and JSON."""
+        return self.answer(path.removeprefix("/"), body)
+
+    def get(self, path: str) -> Answer:
         """As :meth:`post`."""
         if path != "/state":
             return 404, {"error": "GET /state is there"}
         control = self.control
         return 200, {"state": control.state, "reason": control.reason} if control else {"state": "INIT", "reason": ""}
 
-    def _trigger(self, asked: object) -> _Answer:
-        at, announce = time.monotonic(), self._announce
-        if asked is not None and (type(asked) not in (int, str) or len(str(asked)) > 100):
-            return 400, {"error": "part_id is a whole number or a text of up to 100 characters"}
-        with self._lock:
-            self._number += asked is None
-            part_id: PartId = self._number if asked is None else asked  # type: ignore[assignment]
-        if announce is not None and announce(part_id, at):
-            return 202, {"accepted": True, "part_id": part_id}
-        return 503, {"accepted": False, "part_id": part_id, "error": "the line is not ready: no verdict will come"}
+
+class _Server(ThreadingHTTPServer):
+    """A server whose errors are a FAULT of the line: the request had no answer."""
+
+    daemon_threads = True
+
+    def __init__(self, where: tuple[str, int], handler: type[_Handler], broken: Callable[[str], None]) -> None:
+        super().__init__(where, handler)
+        self._broken = broken
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Called for an exception in a request, while it is being handled."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):  # a peer that hangs up is its own matter
+            self._broken(f"trigger: {type(error).__name__}: {error}")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -148,13 +136,13 @@ class _Handler(BaseHTTPRequestHandler):
         wrong = (400, {"error": "the body is no JSON object"})
         self._answer(*(self.trigger.post(self.path, body) if isinstance(body, dict) else wrong))
 
-    def _refused(self) -> _Answer | None:
+    def _refused(self) -> Answer | None:
         given = self.headers.get("Authorization", "")
         if self.token and not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
             return 401, {"error": "Authorization: Bearer TOKEN is missing or wrong"}
         return (403, {"error": "requests of web pages are refused"}) if self.headers.get("Origin") else None
 
-    def _no_json(self) -> _Answer | None:
+    def _no_json(self) -> Answer | None:
         length = self.headers.get("Content-Length", "")
         if self.headers.get_content_type() != "application/json":
             return 415, {"error": "Content-Type is application/json"}

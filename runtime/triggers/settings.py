@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from edgeirf.errors import UsageError
+from edgeirf.runtime.triggers.camera import CameraTriggerSettings
 from edgeirf.runtime.triggers.gpio import GpioSettings
+from edgeirf.runtime.triggers.mqtt import MqttTriggerSettings
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,25 @@ class HttpSettings:
             )
 
 
-TriggerSettings = FreeSettings | SoftwareSettings | PlcSettings | HttpSettings | GpioSettings
+TriggerSettings = (
+    FreeSettings
+    | SoftwareSettings
+    | PlcSettings
+    | HttpSettings
+    | MqttTriggerSettings
+    | GpioSettings
+    | CameraTriggerSettings
+)
 
 KINDS: Mapping[str, type[TriggerSettings]] = MappingProxyType(
-    {"free": FreeSettings, "software": SoftwareSettings, "plc": PlcSettings, "http": HttpSettings, "gpio": GpioSettings}
+    {
+        "free": FreeSettings,
+        "software": SoftwareSettings,
+        "plc": PlcSettings,
+        "http": HttpSettings,
+        "mqtt": MqttTriggerSettings,
+        "gpio": GpioSettings,
+        "camera": CameraTriggerSettings,
+    }
 )
 """The word after ``kind =`` and the settings that it takes."""

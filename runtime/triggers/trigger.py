@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edgeirf.part import PartId
 
@@ -35,4 +35,24 @@ class Trigger(Protocol):
 
     def stop(self) -> None:
         """Announces nothing more. Never raises. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class Restartable(Protocol):
+    """A trigger that can fail while it is in use: FAULT is not left before it works again.
+
+    >>> class Pin:
+    ...     def restart(self) -> None:
+    ...         raise EdgeirfError("the chip is gone")
+    >>> isinstance(Pin(), Restartable)
+    True
+    """
+
+    def restart(self) -> None:
+        """Opens again what is gone; does nothing where all works.
+
+        Raises:
+            EdgeirfError: it is still gone.
+        """
         ...

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
@@ -16,6 +17,7 @@ from edgeirf.calib.fresh_parts import FEWEST
 from edgeirf.calib.recalibrate import Recalibration, recalibrate
 from edgeirf.calib.recalibration_page import recalibration_page
 from edgeirf.errors import FrameError, UsageError
+from edgeirf.export.standalone.member import line_member
 from edgeirf.runtime.monitor.directions import read_directions
 
 Picture = NDArray[np.uint8]
@@ -63,6 +65,19 @@ def test_a_changed_copy_counts_where_the_line_may_change(tiny_path: Path, folder
     wide = run(tmp_path / "t.irf", folder, tmp_path / "wide.irf").after.models["fp32"].calibration["part"]
     assert all(b >= a for a, b in zip(plain.scores, wide.scores, strict=True))
     assert sum(wide.scores) > 1.05 * sum(plain.scores)
+
+
+def test_the_standalone_graph_gets_the_new_thresholds_or_is_left_out(
+    tiny_bundle: Callable[..., Path], folder: Path, tmp_path: Path, good: Frame
+) -> None:
+    path = tiny_bundle(tmp_path / "line.irf", line=True)
+    found = run(path, folder, tmp_path / "new.irf", line=line_member)
+    session = onnxruntime.InferenceSession(Bundle.read(tmp_path / "new.irf").member("line.onnx"))
+    feed = {"frame": good(1), "product": np.array(0), "red_first": np.array(False)}
+    before, after = found.thresholds("fp32")
+    assert session.run(["threshold"], feed)[0] == after != before
+    run(path, folder, tmp_path / "without.irf")
+    assert "line.onnx" not in Bundle.read(tmp_path / "without.irf").manifest.members
 
 
 def test_other_products_keep_their_thresholds(tiny_bundle: Callable[..., Path], folder: Path, tmp_path: Path) -> None:

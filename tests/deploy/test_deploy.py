@@ -14,26 +14,28 @@ from edgeirf.runtime.line.realtime import RealtimeSettings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
+UNITS = ["edgeirf.service", "edgeirf-serve.service"]
 IMAGES = ["Dockerfile.x86", "Dockerfile.jetson"]
 PRIVILEGED = {"0", "root"}
 
 
-def unit(section: str) -> dict[str, str]:
-    """Keys of one section of the unit."""
-    text = (DEPLOY / "edgeirf.service").read_text().split(f"[{section}]\n")[1].split("\n[")[0]
+def unit(section: str, name: str = "edgeirf.service") -> dict[str, str]:
+    """Keys of one section of a unit."""
+    text = (DEPLOY / name).read_text().split(f"[{section}]\n")[1].split("\n[")[0]
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     return dict(line.split("=", 1) for line in lines)
 
 
-def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path, name: str) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("systemd-analyze is not installed")
-    text = (DEPLOY / "edgeirf.service").read_text().replace("/opt/edgeirf/bin/edgeirf", "/bin/true")  # must exist
-    (tmp_path / "edgeirf.service").write_text(text)
-    command = [analyze, "verify", str(tmp_path / "edgeirf.service")]
+    text = (DEPLOY / name).read_text().replace("/opt/edgeirf/bin/edgeirf", "/bin/true")  # must exist
+    (tmp_path / name).write_text(text)
+    command = [analyze, "verify", str(tmp_path / name)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode and "edgeirf.service" not in done.stderr:
+    if done.returncode and name not in done.stderr:
         pytest.skip(f"systemd-analyze does not work here: {done.stderr.strip()[:200]}")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -47,12 +49,20 @@ def test_systemd_does_find_faults_of_a_unit(tmp_path: Path) -> None:
     assert "WatchdogSek" in subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
 
-def test_the_unit_waits_for_the_line_and_restarts_one_that_hangs() -> None:
-    service = unit("Service")
+def test_the_local_server_is_for_programs_of_its_own_user() -> None:
+    service = unit("Service", "edgeirf-serve.service")
+    assert service["RuntimeDirectoryMode"] == "0700"
+    assert service["ExecStart"].endswith(f" --shm /run/{service['RuntimeDirectory']}/line.sock")
+    assert "INET" not in service["RestrictAddressFamilies"]
+
+
+@pytest.mark.parametrize(("name", "what"), [*zip(UNITS, ("run", "serve"), strict=True)])
+def test_the_unit_waits_for_the_line_and_restarts_one_that_hangs(name: str, what: str) -> None:
+    service = unit("Service", name)
     assert (service["Type"], service["Restart"], service["KillSignal"]) == ("notify", "always", "SIGTERM")
     assert 2 <= int(service["WatchdogSec"]) <= 60
     assert service["User"] not in PRIVILEGED
-    assert service["ExecStart"].startswith("/opt/edgeirf/bin/edgeirf run /etc/edgeirf/line.toml")  # no shell
+    assert service["ExecStart"].startswith(f"/opt/edgeirf/bin/edgeirf {what} /etc/edgeirf/")  # no shell
 
 
 def test_the_unit_gives_the_rights_that_real_time_asks_for() -> None:

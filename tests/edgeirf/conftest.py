@@ -16,7 +16,7 @@ def manifest() -> Manifest:
         precision="fp32",
         family="any",
         calibration={"part": Calibration(scores=(1.0, 2.0, 3.0), peaks=(1.5, 2.5, 3.5))},
-        scoring=Scoring(),
+        scoring=Scoring(sigma=4.0),
         report=GateReport(torch_onnx_relative_difference=2e-6),
     )
     return Manifest(

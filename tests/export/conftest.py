@@ -29,8 +29,7 @@ def unified_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("unified")
     write_parts(folder / "data" / "blue", (200, 120, 60), 0)
     write_parts(folder / "data" / "red", (60, 60, 200), 1)
-    run, _ = prepare_run(
-        folder / "data", folder / "run", Recipe("nano", unified=True, size=(64, 64), steps=20, method="invad")
-    )
+    recipe = Recipe("nano", unified=True, size=(64, 64), steps=40, batch=32, method="invad")
+    run, _ = prepare_run(folder / "data", folder / "run", recipe)
     assert train(run, device="cpu")
     return run

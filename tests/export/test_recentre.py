@@ -17,6 +17,7 @@ from edgeirf.bundle import Bundle
 from edgeirf.calib.conditions.perturb import Change
 from edgeirf.errors import UsageError
 from edgeirf.export.recentre import CENTRE, recentre
+from edgeirf.export.standalone.member import difference, with_line
 from edgeirf.runtime.executors.cpu import CpuExecutor
 from edgeirf.runtime.executors.golden import check
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
@@ -35,7 +36,8 @@ def dense(tiny_path: Path, tmp_path: Path) -> Path:
     model.graph.node.append(helper.make_node("Clip", ["white", "low", "high"], ["field"], name="/density/Clip"))
     path = tmp_path / "dense.irf"
     members = {name: old.member(name) for name in old.manifest.members}
-    bundles.write(path, old.manifest, {**members, "model.fp32.onnx": model.SerializeToString()})
+    members["model.fp32.onnx"] = model.SerializeToString()
+    bundles.write(path, old.manifest, with_line(path, old.manifest, members))
     return path
 
 
@@ -77,6 +79,7 @@ def test_golden_scores_are_those_of_the_moved_graph(dense: Path, good: Callable[
     model = new.manifest.models["fp32"]
     network = OnnxRuntimeNetwork(new.member(model.file), threads=1)
     assert check(new, model, network) < 1e-6
+    assert difference(new, "fp32", new.member("line.onnx")) < 1e-5
     executor = CpuExecutor(network, new.manifest.preprocess, model.scoring)
     assert executor.score_pixels(new.golden["images"][0]).score == pytest.approx(new.golden["scores"][0])  # type: ignore[arg-type]
 
@@ -108,7 +111,8 @@ def test_a_half_precision_field_keeps_its_type(dense: Path, good: Callable[..., 
             one.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(one).astype(np.float16), one.name))
     members = {name: old.member(name) for name in old.manifest.members}
     members["model.fp32.onnx"] = model.SerializeToString()
-    bundles.write(tmp_path / "half.irf", old.manifest, members)
+    half = tmp_path / "half.irf"
+    bundles.write(half, old.manifest, with_line(half, old.manifest, members))
     recentre(Bundle.read(tmp_path / "half.irf"), prepared([good(at) for at in range(10)]), tmp_path / "new.irf")
     graph = onnx.load_from_string(Bundle.read(tmp_path / "new.irf").member("model.fp32.onnx"))
     centre = next(one for one in graph.graph.initializer if one.name == CENTRE)

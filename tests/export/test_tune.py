@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 import edgeirf
@@ -23,6 +24,16 @@ def exported(unified_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Bund
     path = tmp_path_factory.mktemp("tune") / "m.irf"
     export(unified_run, path, Options(precisions=("fp32", "fp16")))
     return Bundle.read(path)
+
+
+def check_state(bundle: Bundle) -> str:
+    """What the standalone graph of a bundle says that it was written for; reading has compared it."""
+    (state,) = (
+        one.value
+        for one in onnx.load_from_string(bundle.member("line.onnx")).metadata_props
+        if one.key == "edgeirf.state"
+    )
+    return state
 
 
 @pytest.fixture
@@ -57,6 +68,7 @@ def test_a_tuned_bundle_keeps_its_graphs_and_gets_thresholds_and_golden_scores_o
         assert new.calibration["red"].count == model.calibration["red"].count
         assert new.calibration != model.calibration
     assert made.manifest.models["fp16"].report.labelled is not None
+    assert check_state(made) != check_state(exported)
     for precision in ("fp32", "fp16"):
         with edgeirf.load(tmp_path / "t.irf", product="blue", precision=precision, threads=1) as detector:
             again = [detector.executor.score_pixels(image).score for image in made.golden["images"]]

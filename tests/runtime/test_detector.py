@@ -195,6 +195,13 @@ def test_a_frame_of_another_kind_is_refused_by_name(tiny_bundle, tmp_path: Path,
         assert not detector(good(5, (64, 96))).reject
 
 
+def test_the_warm_up_too_refuses_frames_of_another_size(tiny_bundle, tmp_path: Path) -> None:
+    with edgeirf.load(tiny_bundle(tmp_path / "a.irf", frame=KNOWN), threads=1) as detector:
+        detector.warm_up((64, 96), "bayer_rggb8")
+        with pytest.raises(FrameError, match="192x128 pixels, the model knows 96x64"):
+            detector.warm_up((128, 192))
+
+
 def test_another_resolution_of_the_view_is_asked_for_and_checked(tiny_bundle, tmp_path: Path, good, bad) -> None:
     """The region of interest looks at the same place of a frame of four times the pixels."""
     settings = Preprocess(size=(64, 64), roi=(0, 0, 48, 64))

@@ -188,6 +188,13 @@ def test_regions_lie_in_the_area(area: tuple[int, int, int, int], seed: int) -> 
         assert 0.9 < region.peak <= 1
 
 
+def test_equal_peaks_come_in_the_order_of_their_first_pixel() -> None:
+    """OpenCV numbers areas by blocks of two rows: the area at 4,0 would come after that at 0,1."""
+    scored_map = np.zeros((6, 6), np.float32)
+    scored_map[1, 0] = scored_map[0, 4] = scored_map[4, 2] = 2
+    assert [(region.x, region.y) for region in find_regions(scored_map, 1.0, (0, 0, 6, 6))] == [(4, 0), (0, 1), (2, 4)]
+
+
 SCALES = ("position", "2x2", "whole")
 
 

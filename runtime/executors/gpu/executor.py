@@ -125,6 +125,11 @@ class GpuExecutor:
         if keep_warm_s is not None:
             self._warm = KeepWarm(self.tick, keep_warm_s)
 
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`edgeirf.runtime.executors.base.Executor`."""
+        return str(getattr(self.engine, "fingerprint", ""))
+
     def warm_up(self, size: tuple[int, int], pixel_format: PixelFormat) -> None:
         """See :class:`edgeirf.runtime.executors.base.Executor`: allocates buffers and captures the CUDA graphs."""
         with self._lock, self._working("the warm-up"):

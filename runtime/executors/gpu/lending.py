@@ -60,7 +60,7 @@ class Lending:
         # Not by pycuda: the array that its register_host_memory gives ends the process when it is freed.
         libcuda.call("cuMemHostRegister_v2", owner.ctypes.data, owner.nbytes, libcuda.REGISTER_MAPPED)
         address = libcuda.new_handle("cuMemHostGetDevicePointer_v2", owner.ctypes.data, 0)
-        lent = np.frombuffer(memoryview(owner), np.uint8)  # no view: NumPy would pass it over, and hold the owner
+        lent = np.frombuffer(owner.data, np.uint8)  # no view: NumPy would pass it over, and hold the owner
         self._blocks.append(_Block(owner.ctypes.data, owner, address, weakref.ref(lent)))
         return lent[:size].view(dtype).reshape(shape)
 

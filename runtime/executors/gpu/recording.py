@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from edgeirf.errors import BackendError
+from edgeirf.runtime.cache.notes import Step, noted
 from edgeirf.runtime.cuda.buffers import SharedBuffer
 from edgeirf.runtime.cuda.errors import CudaError
 from edgeirf.runtime.cuda.graph import CudaGraph
@@ -156,7 +157,8 @@ class Recording:
         try:
             if not self.engine.capturable(int(stream.handle)):
                 raise BackendError("TensorRT says that this engine cannot be captured")
-            self.graphs[key] = CudaGraph(stream, lambda: self.run_all(stream, upload=key[0]))
+            with noted(self._step(key[0]), smaller=True):
+                self.graphs[key] = CudaGraph(stream, lambda: self.run_all(stream, upload=key[0]))
         except (CudaError, BackendError) as error:  # of a lost GPU the next call says so too
             attempts.refused()
             level = logging.WARNING if attempts.refusals == 1 else logging.DEBUG
@@ -164,6 +166,9 @@ class Recording:
         else:
             if attempts.refusals:
                 log.warning("frames run as a CUDA graph now; refused before: %d", attempts.refusals)
+
+    def _step(self, upload: bool) -> Step:
+        return Step("capturing a CUDA graph", (str(self.geometry), str(self.engine.input_shape), str(upload)))
 
     def write_map(self, stream: Any) -> None:
         """Queues the post-processing once more, this time with the map, for the frame whose field is still there."""

@@ -39,6 +39,11 @@ def test_several_odd_pictures_do_not_hide_each_other() -> None:
     found = examine(paths(46), [*ordinary(40), *[2000.0 + i for i in range(6)]], 0.05)
     assert [one.path.name for one in found.odd] == [f"{i}.png" for i in range(45, 39, -1)]
     assert found.odd[0].threshold_without > 1000 > found.threshold_without
+    first, *others = found.lines()
+    assert first.startswith("without the 6 pictures that do not look like")
+    assert first.endswith(f"the threshold is {found.threshold_without:.4g} instead of {found.threshold:.4g}")
+    assert [line.split()[0] for line in others] == [f"good/{i}.png" for i in range(45, 39, -1)]
+    assert not any("threshold" in line for line in others)
 
 
 LAWS = {

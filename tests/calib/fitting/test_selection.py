@@ -17,7 +17,7 @@ def scores(separations: list[float], count: int, seed: int = 0) -> tuple[np.ndar
 def test_the_present_scoring_comes_first_and_only_once() -> None:
     found = candidates(Scoring(sigma=4.0), 256 * 256)
     assert found[0] == Scoring(sigma=4.0)
-    assert len(found) == len(set(found)) == 16
+    assert len(found) == len(set(found)) == 20
     assert candidates(Scoring(sigma=3.0, top_k=7), 256 * 256)[0].top_k == 7
     assert max(scoring.top_k for scoring in found) == 655
 

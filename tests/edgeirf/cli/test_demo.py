@@ -20,6 +20,8 @@ def tiny_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     options = bundle.Options
     monkeypatch.setattr(demo, "GOOD_PARTS", 20)
     monkeypatch.setattr(demo, "STEPS", 2)
+    monkeypatch.setattr(demo, "TEST_GOOD", 3)
+    monkeypatch.setattr(demo, "TEST_DEFECTS", 1)
     monkeypatch.setattr(demo, "STREAM_FRAMES", 3)
     monkeypatch.setattr(bundle, "Options", lambda **chosen: options(precisions=("fp32",), **chosen))
 

@@ -32,9 +32,10 @@ def test_wrong_options_are_one_line(
 def test_thresholds_say_what_so_few_parts_do_not_allow(tiny_bundle: Callable[..., Path], tmp_path: Path) -> None:
     few = Bundle.read(tiny_bundle(tmp_path / "few.irf", held_out=9)).manifest
     (line,) = threshold_lines(few)
-    assert "from 9 held-out pictures, at most 10 % false rejects (1 % needs 99 held out, 495 in all)" in line
+    assert "from 9 held-out pictures, at most 10 % false rejects on average, 28 % with 95 % confidence (" in line
+    assert line.endswith(" (1 % needs 99 held out, 495 in all)")
     (line,) = threshold_lines(replace(few, false_reject_rate=0.1))
-    assert line.endswith("at most 10 % false rejects")
+    assert line.endswith("at most 10 % false rejects on average, 28 % with 95 % confidence")
 
 
 def test_each_back_end_has_a_default(tiny_path: Path) -> None:

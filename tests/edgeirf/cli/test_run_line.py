@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -125,6 +126,19 @@ def test_check_says_of_everything_whether_it_works(here: Path, edgeirf: Run) -> 
     assert done.stderr.strip() == "edgeirf: 2 of the parts of line.toml do not work"
 
 
+def test_check_says_that_the_peer_of_a_spool_is_away(here: Path, edgeirf: Run) -> None:
+    spooled = '[[output]]\nkind = "webhook"\nname = "mes"\nurl = "http://127.0.0.1:1/"\nspool = "mes.spool"\n'
+    (here / "line.toml").write_text(
+        FILE + spooled + '[[output]]\nkind = "jsonl"\nname = "log"\npath = "tiny.irf/x.jsonl"\n'
+    )
+    done = edgeirf("run", "line.toml", "--check")
+    said = [line for line in done.stdout.splitlines() if line.startswith("output")]
+    assert done.returncode == 1
+    assert said[0].startswith("output mes: FAILS: mes: ")
+    assert said[1].startswith("output log: FAILS: log: ")
+    assert not (here / "mes.spool").exists()
+
+
 def test_a_camera_that_is_not_there_ends_the_start(here: Path, edgeirf: Run) -> None:
     (here / "line.toml").write_text(FILE.replace("parts", "none"))
     done = edgeirf("run", "line.toml")
@@ -170,6 +184,37 @@ def test_a_signal_ends_a_triggered_line_and_every_accepted_part_has_its_verdict(
     assert out.splitlines()[-1].startswith("3 parts · ")
 
 
+def test_a_line_that_is_killed_leaves_an_audit_and_a_spool_that_the_next_run_goes_on_with(
+    here: Path, edgeirf: Run
+) -> None:
+    log = '[[output]]\nkind = "jsonl"\nname = "log"\npath = "out.jsonl"\nspool = "log.spool"\n'
+    file = FILE.replace('"parts"', '"test://?size=64"') + log + '[records]\naudit = "audit.db"\n'
+    (here / "line.toml").write_text(file)
+    nowhere = subprocess.DEVNULL
+    command = [sys.executable, "-m", "edgeirf", "run", "line.toml"]
+    with subprocess.Popen(command, cwd=here, stdout=nowhere, stderr=nowhere) as run:
+        until = time.monotonic() + 60
+        while not (here / "out.jsonl").exists() or (here / "out.jsonl").read_text().count("\n") < 5:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        run.kill()
+    assert edgeirf("history", "audit.db", "--verify").returncode == 0
+    before = edgeirf("history", "audit.db", "--last", "0").stdout
+    assert edgeirf("run", "line.toml", "--max-frames", "3").returncode == 0
+    assert edgeirf("history", "audit.db", "--verify").returncode == 0
+    audited = int(edgeirf("history", "audit.db", "--last", "0").stdout.split()[0])
+    assert audited == int(before.split()[0]) + 3
+    records = [json.loads(line)["id"] for line in (here / "out.jsonl").read_text().splitlines()]
+    assert len(set(records)) == len(records)
+    assert audited - 16 <= len(records) <= audited  # the verdicts between audit and spool had not gone out
+
+
+def test_black_pictures_are_rejects(here: Path, edgeirf: Run) -> None:
+    for picture in (here / "parts").iterdir():
+        cv2.imwrite(str(picture), cv2.imread(str(picture)) * 0)
+    assert edgeirf("run", "line.toml").stdout.splitlines()[-1] == "4 parts · 4 rejected"
+
+
 def test_verdicts_that_an_output_never_got_are_an_error(here: Path, edgeirf: Run) -> None:
     (here / "line.toml").write_text(FILE + '[[output]]\nkind = "jsonl"\nname = "log"\npath = "tiny.irf/out.jsonl"\n')
     done = edgeirf("run", "line.toml")
@@ -207,6 +252,32 @@ def test_systemd_hears_that_the_line_is_up_also_where_an_output_is_away(
                 heard.append(systemd.recv(4096).decode().splitlines()[0])
     assert "READY=1" in heard
     assert heard[-1] == "STOPPING=1"
+
+
+def test_a_service_in_real_time_feeds_its_watchdog(here: Path) -> None:
+    realtime = "[realtime]\npriority = 10\nlock_memory = false\ncores = [0]\n"
+    (here / "line.toml").write_text(FILE.replace('"parts"', '"test://?size=64&rate=50"') + realtime)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(here / "notify"))
+        systemd.settimeout(60)
+        environment = {**os.environ, "NOTIFY_SOCKET": str(here / "notify"), "WATCHDOG_USEC": "400000"}
+        command = [sys.executable, "-m", "edgeirf", "run", "line.toml", "--realtime"]
+        with subprocess.Popen(command, cwd=here, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            heard: list[str] = []
+            while heard.count("WATCHDOG=1") < 3:
+                heard.append(systemd.recv(4096).decode().splitlines()[0])
+            process.send_signal(signal.SIGTERM)
+            out, _ = process.communicate(timeout=60)
+        systemd.settimeout(0)
+        with suppress(BlockingIOError):
+            while True:
+                heard.append(systemd.recv(4096).decode().splitlines()[0])
+    assert "READY=1" in heard
+    assert heard[-1] == "STOPPING=1"
+    said = [line for line in out.splitlines() if line.startswith("real time: ")]
+    assert len(said) == 3  # cores, slack, priority: granted or refused
+    assert any("core" in line for line in said)
+    assert process.returncode == 0
 
 
 def test_a_pin_that_is_not_there_is_one_line(here: Path, edgeirf: Run) -> None:

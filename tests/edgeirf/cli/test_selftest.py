@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from edgeirf.cli import app
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.runtime import selftest
-from edgeirf.runtime.executors.select import ThisMachine
+from edgeirf.runtime.executors.machine import ThisMachine
 
 NO_GPU = not ThisMachine().support("tensorrt").works
 

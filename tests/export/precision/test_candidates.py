@@ -13,15 +13,16 @@ import pytest
 
 import edgeirf
 from edgeirf.bundle import Bundle
-from edgeirf.errors import UsageError
+from edgeirf.errors import FrameError, UsageError
 from edgeirf.export.bundle import Options, export
+from edgeirf.export.precision.validation import calibration_pictures, gather
 from edgeirf.runtime.executors.select import choose_model
 from edgeirf.trainers.prepare import Recipe, prepare_run
 from edgeirf.trainers.run import Run
 from edgeirf.trainers.train import train
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
-BOTTLE, TILES = DATA / "mvtec_bottle", DATA / "magnetic_tile"
+BOTTLE = DATA / "mvtec_bottle"
 ALL = ("fp32", "fp16", "int8")
 
 
@@ -125,6 +126,21 @@ def test_labelled_images_are_part_of_the_proof(tmp_path: Path, unified_run: Run)
         export(unified_run, tmp_path / "m.irf", options)
 
 
+@pytest.mark.parametrize("option", ["calibration_folder", "validation_folder"])
+def test_pictures_of_another_camera_prove_nothing(tmp_path: Path, unified_run: Run, option: str) -> None:
+    for product in ("blue", "red"):
+        for kind in ("good", "dent") if option == "validation_folder" else ("",):
+            write_all(tmp_path / "other" / product / kind, [np.full((90, 90, 3), 50 + i, np.uint8) for i in range(2)])
+    settings, frame = unified_run.config.preprocess, unified_run.config.frame
+    pictures = {"blue": [np.zeros((1, 64, 64, 3), np.uint8)] * 2, "red": [np.zeros((1, 64, 64, 3), np.uint8)] * 2}
+    read = {
+        "calibration_folder": lambda: calibration_pictures(tmp_path / "other", list(pictures), settings, frame),
+        "validation_folder": lambda: gather(pictures, settings, tmp_path / "other", frame),
+    }[option]
+    with pytest.raises(FrameError, match=r"0\.png: the frame is 90x90 pixels, the model knows 80x80"):
+        read()
+
+
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
@@ -170,8 +186,10 @@ def test_modelopt_writes_the_graph_for_tensorrt(tmp_path: Path, unified_run: Run
 def bottle_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     if not BOTTLE.is_dir():
         pytest.skip(f"needs the bottle pictures in {BOTTLE}")
-    folder = tmp_path_factory.mktemp("bottle") / "run"
-    run, _ = prepare_run(BOTTLE, folder, Recipe("nano", size=(96, 96), steps=60))
+    folder, parts = tmp_path_factory.mktemp("bottle") / "run", tmp_path_factory.mktemp("parts")
+    for path in sorted((BOTTLE / "train" / "good").iterdir())[:100]:
+        (parts / path.name).symlink_to(path)
+    run, _ = prepare_run(parts, folder, Recipe("nano", size=(96, 96), steps=60, batch=32))
     assert train(run, device="cpu")
     return run
 
@@ -183,11 +201,3 @@ def test_real_bottles_pass_in_every_precision(bottle_run: Run, tmp_path: Path) -
     bundle = Bundle.read(tmp_path / "m.irf")
     chosen = [choose_model(bundle, family, None)[0] for family in ("onnxruntime", "tensorrt")]
     assert chosen == ["int8", "fp16"]  # a GPU takes FP16 until it has timed INT8
-
-
-def test_real_tiles_are_no_calibration_for_bottles(bottle_run: Run, tmp_path: Path) -> None:
-    if not TILES.is_dir():
-        pytest.skip(f"needs the tile pictures in {TILES}")
-    options = Options(precisions=("int8",), calibration_folder=TILES)
-    made = export(bottle_run, tmp_path / "m.irf", options).reduced
-    assert all(graph.model.refused for graph in made), [graph.summary() for graph in made]

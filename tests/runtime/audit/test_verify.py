@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from time import gmtime
 
 import pytest
 from hypothesis import given, settings
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 
 from edgeirf.errors import EdgeirfError
 from edgeirf.part import PartVerdict
+from edgeirf.runtime.audit import store
 from edgeirf.runtime.audit.anchor import anchor_path
-from edgeirf.runtime.audit.history import History
+from edgeirf.runtime.audit.history import History, Query
 from edgeirf.runtime.audit.row import COLUMNS, FIRST, AuditRow, sealed
 from edgeirf.runtime.audit.store import Audit
 
@@ -68,8 +71,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> list[AuditRow]:
     for number in range(4):
         audit.write(PartVerdict(number, False, "inspected", detail="x"))
     audit.close()
-    from edgeirf.runtime.audit.history import Query
-
     return list(History(path).rows(Query()))
 
 
@@ -139,3 +140,55 @@ def test_a_damaged_anchor_is_one_line(tmp_path: Path, verdict: Make, text: str) 
     anchor_path(tmp_path / "a.db").write_text(text)
     with pytest.raises(EdgeirfError, match="is no anchor of an audit"):
         History(tmp_path / "a.db").verify()
+
+
+def put_aside(folder: Path, verdict: Make, monkeypatch: pytest.MonkeyPatch, parts: int = 12) -> list[Path]:
+    """An audit in several files, the oldest first."""
+    monkeypatch.setattr(store, "_LOOK_EVERY", 5)
+    seconds = count(1_000_000_000)
+    monkeypatch.setattr(store.time, "gmtime", lambda: gmtime(next(seconds)))
+    audit = Audit(folder / "a.db", limit_mb=0)
+    for number in range(parts):
+        audit.write(verdict(number))
+    audit.close()
+    return [*sorted(folder.glob("a-*.db")), folder / "a.db"]
+
+
+def test_a_file_that_is_full_is_put_aside_and_the_next_one_follows_it(
+    tmp_path: Path, verdict: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = put_aside(tmp_path, verdict, monkeypatch)
+    assert len(files) == 4
+    assert [row.part_id for file in files for row in History(file).rows(Query()) if row.kind == "part"] == [*range(12)]
+    found = [History(file).verify() for file in files]
+    assert [one.problem for one in found] == [None] * 4
+    assert [one.follows for one in found] == ["", *(file.name for file in files[:-1])]
+    assert [one.anchored for one in found[:-1]] == [5, 5, 5]
+    recompute(files[1], "update audit set reject = 1 where row = 3")
+    anchor_path(files[1]).unlink()
+    assert History(files[2]).verify().problem == f"it does not follow {files[1].name}: one of the two was replaced"
+
+
+def test_a_file_that_somebody_reads_is_put_aside_later(
+    tmp_path: Path, verdict: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Audit(tmp_path / "a.db").close()
+    reader = History(tmp_path / "a.db")
+    rows = reader.rows(Query())
+    next(rows)
+    assert len(put_aside(tmp_path, verdict, monkeypatch)) == 1
+    reader._db.close()
+    audit = Audit(tmp_path / "a.db", limit_mb=0)
+    for number in range(5):
+        audit.write(verdict(number))
+    assert list(tmp_path.glob("a-*.db"))
+    assert audit.verify().problem is None
+    audit.close()
+
+
+def test_the_anchor_covers_a_run_that_is_killed(tmp_path: Path, verdict: Make) -> None:
+    audit = Audit(tmp_path / "a.db", key=KEY, anchor_s=0.0)
+    audit.write(verdict(1))
+    found = History(tmp_path / "a.db").verify(KEY)
+    assert (found.problem, found.anchored) == (None, 2)
+    audit.close()

@@ -14,7 +14,7 @@ from edgeirf.errors import BackendError, UsageError
 from edgeirf.runtime.bench import Target, Workload, find_targets, measure, plot, report
 from edgeirf.runtime.bench.frames import camera_frames, golden_frames
 from edgeirf.runtime.detector import load
-from edgeirf.runtime.executors.select import ThisMachine
+from edgeirf.runtime.executors.machine import ThisMachine
 from edgeirf.settings import Preprocess
 
 STAGES = {"upload", "preprocess", "network", "postprocess", "inference", "total"}

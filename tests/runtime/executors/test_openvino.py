@@ -118,9 +118,9 @@ def test_a_graph_that_openvino_computes_wrongly_is_not_used(
     bundles.write(tmp_path / "both.irf", replace(tiny.manifest, models=models), members)
     with edgeirf.load(tmp_path / "both.irf", device="openvino") as detector:
         assert detector.model_key == "fp32"
-    assert "int8 in OpenVINO: scores of the golden images are off" in caplog.text
+    assert "int8 on OpenVINO: scores of the golden images are off" in caplog.text
     assert "falling back to fp32" in caplog.text
-    with pytest.raises(BackendError, match=r"^int8 in OpenVINO: .* choose --precision fp32, or --device cpu$"):
+    with pytest.raises(BackendError, match=r"^int8 on OpenVINO: .* choose --precision fp32, or --device cpu$"):
         edgeirf.load(tmp_path / "both.irf", device="openvino", precision="int8")
 
 

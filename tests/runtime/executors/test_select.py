@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +15,8 @@ import edgeirf
 from edgeirf import bundle as bundles
 from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, BundleError, UsageError
-from edgeirf.runtime.executors import select
-from edgeirf.runtime.executors.select import ALL, Candidate, Request, Support, ThisMachine, explain, open_executor
+from edgeirf.runtime.executors.machine import Support
+from edgeirf.runtime.executors.select import ALL, Candidate, Request, explain, open_executor
 
 
 class MadeUp:
@@ -96,26 +94,6 @@ def test_all_is_no_device_to_open(mixed: Bundle) -> None:
         message = f"unknown device '{device}': choose one of auto, cpu, openvino, cuda, tensorrt"
         with pytest.raises(UsageError, match=message):
             open_executor(mixed, Request("part", 0.01, device))
-
-
-def test_the_cpu_always_works_here() -> None:
-    assert ThisMachine().support("cpu").works
-    assert "CUDA" in ThisMachine().support("cuda").reason
-
-
-def test_looking_at_a_machine_loads_no_library() -> None:
-    """``edgeirf doctor`` must work where OpenCV or ONNX Runtime crashes."""
-    code = "import sys, edgeirf.runtime.doctor; print(*{'cv2', 'onnxruntime', 'pycuda', 'tensorrt'} & {*sys.modules})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "\n"
-
-
-@pytest.mark.parametrize("nodes", [("nvidiactl",), ("nvmap", "nvhost-ctrl-gpu"), ("dxg",), ()])
-def test_a_gpu_is_seen_by_its_device_nodes(tmp_path: Path, nodes: tuple[str, ...]) -> None:
-    (tmp_path / "dev").mkdir()
-    for node in nodes:
-        (tmp_path / "dev" / node).touch()
-    assert select.gpu_present(tmp_path) is bool(nodes)
 
 
 def with_int8(source: Path, path: Path, tolerance: float) -> Path:

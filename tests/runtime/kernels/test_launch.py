@@ -129,7 +129,7 @@ def test_fields_that_are_refused(shape: tuple, tiles: tuple, size: tuple, sigma:
 def test_a_smoothing_too_wide_for_shared_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "PANEL_CELLS", 3)
     with pytest.raises(UsageError, match="use the CPU"):
-        plan_postprocess(Scoring(), (1, 8, 16, 16), (1, 1), (256, 256), "float32")
+        plan_postprocess(Scoring(sigma=4.0), (1, 8, 16, 16), (1, 1), (256, 256), "float32")
 
 
 @given(st.floats(-1e30, 1e30), st.floats(-(2.0**99), 2.0**99, width=32))

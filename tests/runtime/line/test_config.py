@@ -107,6 +107,19 @@ audit = "audit.db"
             f"[line]\ndeadline_ms = 9\n{SMALL}[trigger]\nkind = 'http'\nhost = '0.0.0.0'\n",
             ["line.toml:8: trigger: host 0.0.0.0 is open to the network"],
         ),
+        (
+            f"{SMALL.replace('bottle.irf', '')}[[camera]]\nname = ''\nuri = ''\n[records]\naudit = ''\n",
+            [
+                "line.toml:2: detector.model: is empty: fill it in",
+                "line.toml:7: camera.name: is empty: fill it in",
+                "line.toml:8: camera.uri: is empty: fill it in",
+                "line.toml:10: records.audit: is empty: fill it in, or leave the key away",
+            ],
+        ),
+        (
+            f"[line]\ndeadline_ms = 9\n{SMALL}[trigger]\nkind = 'camera'\ncamera = 'bottom'\n",
+            ["line.toml:10: trigger.camera: there is no such camera; known are top"],
+        ),
         (f"[camera]\nuri = '0'\n{SMALL.replace('[[camera]]', '[records]')}", None),
     ],
 )

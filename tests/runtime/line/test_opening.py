@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from edgeirf.errors import EdgeirfError, UsageError
+from edgeirf.errors import EdgeirfError
 from edgeirf.runtime.line import opening
-from edgeirf.runtime.line.config import CameraSettings, LineConfig, read_config
-from edgeirf.runtime.triggers.network import HttpTrigger
+from edgeirf.runtime.line.config import LineConfig, read_config
 
 
 def config(tmp_path: Path, tiny: Path, text: str = "", line: str = "", camera: str = "") -> LineConfig:
@@ -19,25 +18,6 @@ def config(tmp_path: Path, tiny: Path, text: str = "", line: str = "", camera: s
         f'[[camera]]\nname = "top"\nuri = "test://?size=64&count=2"\n{camera}\n{text}'
     )
     return read_config(tmp_path / "line.toml")
-
-
-@pytest.mark.parametrize(
-    ("uri", "policy", "live"),
-    [
-        ("0", "auto", True),
-        ("0?width=640", "auto", True),
-        ("v4l2:///dev/video0", "auto", True),
-        ("rtsp://h/live", "auto", True),
-        ("genicam://1", "auto", True),
-        ("gst:videotestsrc", "auto", True),
-        ("test://", "auto", False),
-        ("parts", "auto", False),
-        ("parts", "live", True),
-        ("0", "file", False),
-    ],
-)
-def test_cameras_are_live_and_files_are_not(uri: str, policy: Any, live: bool) -> None:
-    assert opening.is_live(CameraSettings("top", uri, policy=policy)) == live
 
 
 def test_cameras_with_the_same_bundle_share_a_detector(tmp_path: Path, tiny_path: Path) -> None:
@@ -84,14 +64,6 @@ def test_the_latency_of_the_cpu_is_measured(tmp_path: Path, tiny_path: Path) -> 
     line = config(tmp_path, tiny_path)
     with opening.load_detector(line, line.cameras[0]) as detector:
         assert 0 < opening.measured_ms(detector, (64, 64)) < 10_000
-
-
-def test_triggers_are_opened_by_their_kind(tmp_path: Path, tiny_path: Path) -> None:
-    assert opening.open_trigger(config(tmp_path, tiny_path), []) is None
-    trigger = opening.open_trigger(config(tmp_path, tiny_path, "[trigger]\nkind = 'http'\nport = 0\n"), [])
-    assert isinstance(trigger, HttpTrigger)
-    with pytest.raises(UsageError, match="plc needs one output"):
-        opening.open_trigger(config(tmp_path, tiny_path, "[trigger]\nkind = 'plc'\n"), [])
 
 
 def test_the_reasons_of_all_monitors_are_one() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from benchmarks.line_fakes import FakeOutput
-from edgeirf.part import PartVerdict
+from edgeirf.part import Part, PartVerdict
 from edgeirf.runtime.line.output_thread import Due, OutputThread
 
 PASS = PartVerdict(part_id=1, reject=False, reason="inspected")
@@ -113,14 +113,57 @@ def test_fault_puts_the_output_in_its_safe_state_at_once_and_a_library_error_is_
     assert bench.output.closed >= 1
 
 
-def test_an_output_that_hangs_is_left_behind() -> None:
+def test_records_that_gather_while_the_disk_is_slow_are_taken_together_and_in_order() -> None:
+    class Disk(FakeOutput):
+        def __init__(self) -> None:
+            super().__init__("disk", durable=True)
+            self.calls: list[int] = []
+            self.free = threading.Event()
+
+        def act_all(self, verdicts: Sequence[PartVerdict]) -> None:
+            self.calls.append(len(verdicts))
+            self.free.wait(20)
+            self.verdicts += verdicts
+
+    disk = Disk()
+    thread = OutputThread(disk, lambda reason: None, lambda reason: None, heartbeat_s=1e9)
+    thread.start()
+    thread.give(Due(PASS))
+    until(lambda: disk.calls == [1])
+    thread.give(Part(7, 12.0))  # is for signals
+    for number in range(100):
+        thread.give(Due(PartVerdict(number, True, "late")))
+    disk.free.set()
+    thread.close()
+    assert thread.join(20)
+    assert disk.calls == [1, 100]
+    assert [verdict.part_id for verdict in disk.verdicts] == [1, *range(100)]
+    assert (thread.counters.delivered, thread.counters.lost) == (101, 0)
+
+
+def test_a_peer_that_is_away_behind_a_spool_is_said_and_so_is_its_return() -> None:
+    bench = Bench(durable=True)
+    bench.output.problem, bench.output.waiting = "mes: does not answer", 3
+    bench.thread.start()
+    until(lambda: "mes: does not answer; 3 records wait on disk" in bench.reports)
+    bench.output.problem = None
+    bench.clock.now += 2e9  # the next heartbeat is due
+    bench.thread.state("RUNNING", "")  # wakes it: this clock stands
+    until(lambda: bench.reports[-1] is None)
+    bench.end()
+
+
+def test_an_output_that_hangs_is_left_behind_and_what_it_never_got_is_counted() -> None:
     bench = Bench()
     free = threading.Event()
     bench.output.act = lambda verdict: free.wait(20) and None  # type: ignore[method-assign]
     bench.thread.start()
     bench.thread.give(Due(REJECT))
     until(lambda: not bench.thread._due)
+    bench.thread.give(Due(PASS))
+    bench.thread.give(Due(REJECT))
     bench.thread.close()
     assert not bench.thread.join(0.1)
+    assert bench.thread.counters.lost == 2
     free.set()
     assert bench.thread.join(20)

@@ -41,8 +41,8 @@ def test_what_is_written_is_read(tmp_path: Path, trigger: str, cameras: tuple[st
     assert config.line.deadline_ms == 200
     assert isinstance(config.trigger, KINDS[trigger])
     assert [(output.name, output.settings) for output in config.outputs] == [
-        ("lamp1", LampSettings(1, "on", "")),
-        ("lamp2", LampSettings(1, "on", "")),
+        ("lamp1", LampSettings(1, "on", "address")),
+        ("lamp2", LampSettings(1, "on", "address")),
     ]
 
 
@@ -56,7 +56,7 @@ def test_every_setting_in_a_comment_may_be_taken_out_of_it(tmp_path: Path, trigg
     read_config(path)
 
 
-@pytest.mark.parametrize(("trigger", "outputs"), [("mqtt", ()), ("free", ("bulb",))])
+@pytest.mark.parametrize(("trigger", "outputs"), [("bell", ()), ("free", ("bulb",))])
 def test_kinds_that_are_not_there_are_said(trigger: str, outputs: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="choose one of"):
         line_toml(Answers("bottle.irf", ("0",), trigger, None, outputs))

@@ -73,7 +73,7 @@ def test_a_problem_says_file_line_and_key(tmp_path: Path, text: str, problem: st
 def test_all_problems_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigErrors) as found:
         bound(tmp_path, 'tls = 1\nport = 0\nhost = ""\nmode = 3')
-    assert [problem.split(": ")[1] for problem in found.value.problems] == ["s.tls", "s.port", "s.mode"]
+    assert [problem.split(": ")[1] for problem in found.value.problems] == ["s.tls", "s.port", "s.host", "s.mode"]
 
 
 def test_secrets_come_from_the_environment_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,48 +19,7 @@ from edgeirf.runtime.outputs.mqtt import Mqtt, MqttSettings
 from edgeirf.runtime.outputs.spooled import Spooled
 
 pytest.importorskip("paho.mqtt.client", reason="pip install 'edgeirf[mqtt]'")
-MOSQUITTO = shutil.which("mosquitto") or ("/usr/sbin/mosquitto" if Path("/usr/sbin/mosquitto").exists() else None)
-pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed (apt install mosquitto)")
-
 Until = Callable[[Callable[[], bool]], None]
-
-
-class Broker:
-    """mosquitto on loopback. It keeps sessions and retained messages when it is killed."""
-
-    def __init__(self, folder: Path, port: int, *lines: str) -> None:
-        self.port, self._folder, self._process = port, folder, None
-        folder.chmod(0o755)
-        self._config = folder / "mosquitto.conf"
-        keep = f"persistence true\npersistence_location {folder}/\nautosave_interval 1\nautosave_on_changes true\n"
-        self._config.write_text("\n".join([f"user root\nlistener {port} 127.0.0.1\n{keep}", *lines]) + "\n")
-
-    _process: subprocess.Popen[bytes] | None
-
-    def start(self) -> None:
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen([str(MOSQUITTO), "-c", str(self._config)], stdout=log, stderr=log)
-        for _ in range(1000):
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
-                return
-            except OSError:
-                assert self._process.poll() is None, (self._folder / "log").read_text()
-                time.sleep(0.02)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
-            self._process = None
-
-
-@pytest.fixture
-def broker(tmp_path: Path, port: int) -> Iterator[Broker]:
-    made = Broker(tmp_path, port, "allow_anonymous true")
-    made.start()
-    yield made
-    made.kill()
 
 
 class Received:
@@ -95,7 +52,7 @@ class Received:
 
 
 @pytest.fixture
-def received(broker: Broker, until: Until) -> Iterator[Received]:
+def received(broker: Any, until: Until) -> Iterator[Received]:
     made = Received(broker.port)
     until(lambda: made.ready)
     yield made
@@ -103,7 +60,7 @@ def received(broker: Broker, until: Until) -> Iterator[Received]:
 
 
 def test_a_verdict_a_state_and_a_heartbeat_arrive(
-    broker: Broker, received: Received, until: Until, verdict: Callable[..., PartVerdict]
+    broker: Any, received: Received, until: Until, verdict: Callable[..., PartVerdict]
 ) -> None:
     output = Mqtt("broker", MqttSettings(port=broker.port))
     output.open()
@@ -121,7 +78,7 @@ def test_a_verdict_a_state_and_a_heartbeat_arrive(
 
 
 def test_state_and_status_are_retained_for_who_comes_later(
-    broker: Broker, until: Until, verdict: Callable[..., PartVerdict]
+    broker: Any, until: Until, verdict: Callable[..., PartVerdict]
 ) -> None:
     output = Mqtt("broker", MqttSettings(port=broker.port))
     output.state("READY", "")  # before the connection
@@ -134,7 +91,7 @@ def test_state_and_status_are_retained_for_who_comes_later(
     assert {(topic, retained) for topic, _, retained in late.got} >= {("edgeirf/state", True), ("edgeirf/status", True)}
 
 
-def test_the_last_will_says_offline_when_the_process_is_gone(broker: Broker, received: Received, until: Until) -> None:
+def test_the_last_will_says_offline_when_the_process_is_gone(broker: Any, received: Received, until: Until) -> None:
     output = Mqtt("broker", MqttSettings(port=broker.port))
     output.open()
     until(lambda: received.payloads("edgeirf/status") == ["online"])
@@ -146,7 +103,7 @@ def test_the_last_will_says_offline_when_the_process_is_gone(broker: Broker, rec
 
 
 def test_an_offline_verdict_is_undelivered_and_never_sent_later(
-    broker: Broker, received: Received, until: Until, verdict: Callable[..., PartVerdict]
+    broker: Any, received: Received, until: Until, verdict: Callable[..., PartVerdict]
 ) -> None:
     output = Mqtt("broker", MqttSettings(port=broker.port, timeout_s=1))
     output.open()
@@ -164,7 +121,7 @@ def test_an_offline_verdict_is_undelivered_and_never_sent_later(
 
 
 def test_the_spool_bridges_a_killed_broker_in_order_and_once(
-    broker: Broker, received: Received, until: Until, tmp_path: Path, verdict: Callable[..., PartVerdict]
+    broker: Any, received: Received, until: Until, tmp_path: Path, verdict: Callable[..., PartVerdict]
 ) -> None:
     settings = {"kind": "mqtt", "port": broker.port, "timeout_s": 1.0, "spool": str(tmp_path / "mqtt.spool")}
     output = open_output("broker", settings)
@@ -190,31 +147,27 @@ def test_a_broker_that_is_not_there_is_one_line(port: int) -> None:
 
 
 def test_tls_and_password_are_used_and_wrong_ones_are_refused(
-    tmp_path: Path, port: int, verdict: Callable[..., PartVerdict]
+    tmp_path: Path, port: int, open_broker: Callable[..., Any], verdict: Callable[..., PartVerdict]
 ) -> None:
     if shutil.which("openssl") is None or shutil.which("mosquitto_passwd") is None:
         pytest.skip("openssl or mosquitto_passwd is not installed")
     certificates(tmp_path)
     tls = [f"{key} {tmp_path}/{name}" for key, name in FILES.items()]
-    broker = Broker(tmp_path, port, *tls, "allow_anonymous false")
-    broker.start()
+    open_broker(*tls, "allow_anonymous false")
     good = {"port": port, "tls": True, "ca_file": str(tmp_path / "ca.pem"), "user": "line1", "password": "secret"}
-    try:
-        output = Mqtt("broker", MqttSettings(**good))
-        output.open()
-        output.act(verdict(1))
-        output.close()
-        for wrong, said in (
-            ({"password": "wrong"}, "refuses .*Not authorized"),
-            ({"user": ""}, "refuses .*Not authorized"),
-            ({"ca_file": ""}, "does not answer .*certificate"),
-            ({"ca_file": str(tmp_path / "none.pem")}, "certificate files"),
-        ):
-            with pytest.raises(OutputError, match=said) as error:
-                Mqtt("broker", MqttSettings(**{**good, **wrong})).open()
-            assert "secret" not in str(error.value)
-    finally:
-        broker.kill()
+    output = Mqtt("broker", MqttSettings(**good))
+    output.open()
+    output.act(verdict(1))
+    output.close()
+    for wrong, said in (
+        ({"password": "wrong"}, "refuses .*Not authorized"),
+        ({"user": ""}, "refuses .*Not authorized"),
+        ({"ca_file": ""}, "does not answer .*certificate"),
+        ({"ca_file": str(tmp_path / "none.pem")}, "certificate files"),
+    ):
+        with pytest.raises(OutputError, match=said) as error:
+            Mqtt("broker", MqttSettings(**{**good, **wrong})).open()
+        assert "secret" not in str(error.value)
     assert "secret" not in repr(MqttSettings(**good))
 
 

@@ -192,7 +192,7 @@ def test_the_companion_model_has_a_vision_system_and_its_events(port: int, verdi
     output = OpcUa("scada", settings(port, nodeset=str(nodeset)))
     output.open()
 
-    async def work(client: Any) -> tuple[Any, str, str]:
+    async def work(client: Any) -> tuple[Any, Any, str]:
         from asyncua import ua
 
         got: list[Any] = []
@@ -206,17 +206,28 @@ def test_the_companion_model_has_a_vision_system_and_its_events(port: int, verdi
         system = await node(client, "Vision")
         subscription = await client.create_subscription(20, Handler())
         await subscription.subscribe_events(system, ua.NodeId(1024, index))
-        await asyncio.to_thread(output.state, "RUNNING", "")
-        await asyncio.to_thread(output.act, verdict(7, True))
-        await asyncio.to_thread(until, lambda: len(got) == 1)
-        current = await system.get_child([f"{index}:VisionStateMachine", "0:CurrentState"])
-        return got[0], (await current.read_value()).Text, str((await system.read_type_definition()).Identifier)
+        machine = await system.get_child(f"{index}:VisionStateMachine")
+        places = [machine, await machine.get_child(f"{index}:AutomaticModeStateMachine")]
+        states = []
+        for number, line_state in enumerate(("INIT", "READY", "RUNNING", "DEGRADED", "FAULT", "RUNNING")):
+            await asyncio.to_thread(output.state, line_state, "")
+            await asyncio.to_thread(output.act, verdict(7, True))
+            await asyncio.to_thread(until, lambda count=number + 1: len(got) == count)
+            for place in places:
+                current = await place.get_child("0:CurrentState")
+                identity = await (await current.get_child("0:Id")).read_value()
+                states.append(((await current.read_value()).Text, identity.Identifier))
+        return got[-1], states, str((await system.read_type_definition()).Identifier)
 
     try:
-        event, state, kind = with_client(port, work)
+        event, states, kind = with_client(port, work)
     finally:
         output.close()
-    assert (kind, state) == ("1003", "Operational")
+    assert kind == "1003"
+    operational, executes, none = ("Operational", 5031), ("ContinuousExecution", 5059), ("", 0)
+    assert states[:2] == [("Preoperational", 5028), none]
+    assert states[2:8] == [operational, ("Ready", 5057), *[operational, executes] * 2]
+    assert states[8:] == [("Error", 5030), none, operational, executes]
     assert (event.PartId.Id, event.ResultId.Id, event.IsPartial, event.IsSimulated) == ("7", "7", False, False)
     assert '"part_id": 7' in event.ResultContent[0].Value
 

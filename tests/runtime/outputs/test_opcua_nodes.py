@@ -6,13 +6,11 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from edgeirf.part import PartVerdict
-from edgeirf.runtime.outputs.opcua_nodes import COMMANDS, NODES, OPC_40100, RESULT, inputs_of, result_of, values_of
-from edgeirf.runtime.outputs.output import State
+from edgeirf.runtime.outputs.opcua_nodes import COMMANDS, NODES, RESULT, inputs_of, result_of, values_of
 from edgeirf.runtime.outputs.plc import PlcInputs, PlcOutputs, Shown
 
 TYPES = {"String": str, "Boolean": bool, "UInt32": int, "Double": float}
@@ -46,8 +44,3 @@ def test_the_document_has_every_node() -> None:
 def test_commands_are_heard() -> None:
     values = dict(zip(COMMANDS, (True, False, True, 7, 9), strict=True))
     assert inputs_of(values) == PlcInputs(True, False, True, 7, 9)
-
-
-def test_every_state_has_one_of_the_companion_model() -> None:
-    assert set(OPC_40100) == set(get_args(State))
-    assert set(OPC_40100.values()) <= {"Preoperational", "Operational", "Error", "Halted"}

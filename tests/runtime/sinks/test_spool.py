@@ -19,7 +19,7 @@ def test_it_is_a_queue_whatever_happens(tmp_path_factory: pytest.TempPathFactory
     spool, expected, keys, count = Spool(path), [], [], 0
     for step in steps:
         if step == "append":
-            keys.append(spool.append(f"record {count}"))
+            keys += spool.append(f"record {count}")
             expected.append((keys[-1], f"record {count}"))
             count += 1
         elif step == "remove" and expected:

@@ -125,7 +125,7 @@ def test_a_camera_that_loses_its_power_comes_back() -> None:
 
 
 def test_frames_with_missing_packets_are_errors() -> None:
-    with peer("-r", "30"):
+    with peer("-r", "50"):  # of a thousand
         source = opened(f"{URI}?trigger=off&fps=50")
         frame = until(source, lambda read: read.frame is not None and read.frame.error is not None).frame
         assert "the frame is damaged" in frame.error

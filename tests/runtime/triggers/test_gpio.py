@@ -112,9 +112,24 @@ def test_a_line_whose_trigger_died_goes_to_fault() -> None:
         def fault(self, reason: str) -> None:
             self.faults.append(reason)
 
-    trigger = GpioTrigger(line := Table(broken=True), Debounce(0))
+    parts: list[float] = []
+    chips: list[Table] = []
+
+    def reopened() -> Table:
+        if not chips:
+            raise SourceError("cannot open /dev/gpiochip0 line 17")
+        return chips.pop()
+
+    trigger = GpioTrigger(line := Table(broken=True), Debounce(0), reopen=reopened)
     trigger.control = inspection = Line()  # type: ignore[assignment]
-    trigger.start(lambda part_id, at: True)
+    trigger.start(lambda part_id, at: parts.append(at) is None)
     assert line.closed.wait(10)
+    with pytest.raises(SourceError, match="cannot open"):  # FAULT stays while the chip is gone
+        trigger.restart()
+    chips.append(back := Table([Edge(True, 7.0, 1)]))
+    trigger.restart()
+    trigger.restart()
+    assert back.done.wait(10)
     trigger.stop()
+    assert parts == [7.0]
     assert inspection.faults == ["gpio trigger failed: [Errno 19] No such device: check the chip and its wiring"]

@@ -23,6 +23,8 @@ class Line:
         self.got: list[Any] = []
 
     def announce(self, part_id: PartId | None, at: float) -> bool:
+        if part_id == 666:
+            raise RuntimeError("planted")
         self.got.append(part_id)
         return self.ready
 
@@ -32,6 +34,9 @@ class Line:
 
     def heard(self, count: int) -> None:
         self.got.append(count)
+
+    def fault(self, reason: str) -> None:
+        self.got.append(reason)
 
 
 JSON = {"Content-Type": "application/json"}
@@ -131,3 +136,13 @@ def test_a_port_that_is_taken_is_one_line(trigger: HttpTrigger) -> None:
         other.start(lambda part_id, at: True)
     trigger.stop()
     trigger.stop()
+
+
+def test_an_error_of_the_program_is_a_fault_and_no_traceback(
+    trigger: HttpTrigger, line: Line, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask(trigger, "POST", "/trigger", b'{"part_id": 666}')
+    assert ask(trigger, "POST", "/trigger", b'{"part_id": 7}')[0] == 202
+    assert line.got == ["trigger: RuntimeError: planted", 7]
+    assert "Traceback" not in capfd.readouterr().err

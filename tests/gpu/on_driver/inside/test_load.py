@@ -35,7 +35,7 @@ def engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[OrtEngine]]:
     """Opens the bundle's graph as an :class:`OrtEngine`, on a real :class:`CudaDevice`."""
     opened: list[OrtEngine] = []
 
-    def load_graph(bundle: Bundle, graphs: object, progress: object = None) -> LoadedGraph:
+    def load_graph(bundle: Bundle, graphs: object, *_: object) -> LoadedGraph:
         model = bundle.manifest.models["fp32"]
         settings = bundle.manifest.preprocess
         shape = (settings.tiles[0] * settings.tiles[1], 3, *settings.size)

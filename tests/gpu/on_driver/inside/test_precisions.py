@@ -53,7 +53,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "parts").mkdir()
     for index in range(40):
         cv2.imwrite(str(folder / "parts" / f"{index}.png"), part(3 * index, (80, 80)))
-    run, _ = prepare_run(folder / "parts", folder / "run", Recipe("nano", size=(64, 64), steps=20))
+    run, _ = prepare_run(folder / "parts", folder / "run", Recipe("nano", size=(64, 64), steps=20, batch=32))
     assert train(run, device="cpu")
     export(run, folder / "m.irf", Options(precisions=("fp32", "fp16", "int8"), keep_refused=True))
     return folder / "m.irf"
@@ -89,10 +89,14 @@ def pair(exported: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 @pytest.mark.parametrize("size", [(80, 80), (64, 64), (128, 128), (97, 133), (96, 128), (480, 320), (50, 45)])
-def test_verdicts_are_the_same(size: tuple[int, int], pair: tuple[Detector, Detector], discrete: None) -> None:
+def test_verdicts_are_the_same(
+    size: tuple[int, int], pair: tuple[Detector, Detector], discrete: None, key: str
+) -> None:
+    if key != "fp32" and size not in ((80, 80), (97, 133)):
+        pytest.skip("the frame becomes pixels of the network's size before a precision matters")
     gpu, cpu = pair
     rejects = []
-    for seed in range(6):
+    for seed in range(6 if size == (80, 80) else 3):
         frame = part(seed, size)
         found, expected = gpu(frame), cpu(frame)
         assert found.score == pytest.approx(expected.score, rel=EXACT)

@@ -49,7 +49,7 @@ def subject(small_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[execu
         engines.append(kind(bundle.member(model.file), (1, 3, *bundle.manifest.preprocess.size)))
         return LoadedGraph("fp32", model, TensorRTNetwork(engines[-1], CudaDevice()))
 
-    monkeypatch.setattr(tensorrt_module, "load_graph", lambda bundle, graphs, progress=None: load_graph("fp32"))
+    monkeypatch.setattr(tensorrt_module, "load_graph", lambda *_: load_graph("fp32"))
     subject = executor_checks.Subject.of(bundle, (100, 120))
     yield dataclasses.replace(subject, load_graph=load_graph, frames=[subject.frames[0], subject.frames[-1]])
     assert [engine.closed for engine in engines] == [1] * len(engines)
