@@ -58,11 +58,15 @@ class SharedBuffer:
         host: ``(size,)`` uint8.
         address: of the first byte, as the GPU sees it.
         copies: whether :meth:`upload` and :meth:`download` have anything to do.
+
+    Args:
+        size: in bytes.
+        mapped: the GPU works on the host's bytes, over the bus where it has memory of its own: for a few bytes.
     """
 
-    def __init__(self, context: CudaContext, size: int) -> None:
+    def __init__(self, context: CudaContext, size: int, mapped: bool = False) -> None:
         self._driver = driver = context.driver
-        self.copies = not context.integrated
+        self.copies = not (context.integrated or mapped)
         flags = 0 if self.copies else driver.host_alloc_flags.DEVICEMAP
         self.host: NDArray[np.uint8] = driver.pagelocked_empty(size, np.uint8, mem_flags=flags)
         self._pinned = self.host.base
@@ -74,10 +78,10 @@ class SharedBuffer:
             self._pinned.free()
             raise
 
-    def upload(self, stream: Any, size: int | None = None) -> None:
-        """Queues the copy of the first ``size`` bytes to the GPU."""
+    def upload(self, stream: Any, size: int | None = None, values: NDArray[np.uint8] | None = None) -> None:
+        """Queues the copy of the first ``size`` bytes, or of other page-locked ``values``, to the GPU."""
         if self.copies:
-            self._driver.memcpy_htod_async(self.address, self.host[:size], stream)
+            self._driver.memcpy_htod_async(self.address, self.host[:size] if values is None else values, stream)
 
     def download(self, stream: Any, size: int | None = None) -> None:
         """Queues the copy of the first ``size`` bytes to the host."""

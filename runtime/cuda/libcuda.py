@@ -1,4 +1,4 @@
-"""The driver calls that pycuda does not have, by ctypes: stream capture, executable graphs, the context stack.
+"""The driver calls that pycuda lacks, by ctypes: capture, executable graphs, the context stack, registered memory.
 
 Handles are plain integers, as in pycuda.
 """
@@ -12,6 +12,7 @@ from typing import Any
 from edgeirf.runtime.cuda.errors import CudaError
 
 OUT_OF_MEMORY = 2
+REGISTER_MAPPED = 2  # CU_MEMHOSTREGISTER_DEVICEMAP
 CAPTURE_THREAD_LOCAL = 1  # other threads of the host program may go on allocating while a graph is captured
 
 _POINTER, _HANDLE = ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p
@@ -27,6 +28,9 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "cuCtxGetCurrent": (_POINTER,),
     "cuCtxPopCurrent_v2": (_POINTER,),
     "cuCtxPushCurrent_v2": (_HANDLE,),
+    "cuMemHostRegister_v2": (_HANDLE, ctypes.c_size_t, ctypes.c_uint),
+    "cuMemHostUnregister": (_HANDLE,),
+    "cuMemHostGetDevicePointer_v2": (_POINTER, _HANDLE, ctypes.c_uint),
     "cuGetErrorString": (ctypes.c_int, ctypes.POINTER(ctypes.c_char_p)),
 }
 

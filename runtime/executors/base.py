@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,6 +151,10 @@ class Executor(Protocol):
 
     def stages(self, frame: Pixels, pixel_format: PixelFormat | None = None) -> dict[str, float]:
         """Milliseconds of each stage of one frame, run one by one: for benchmarks. Raises as :meth:`submit`."""
+        ...
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Memory for a camera to write frames into, from where the device reads them best. From any thread."""
         ...
 
     def memory(self) -> DeviceMemory | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,10 @@ class CpuExecutor:
         """See :class:`edgeirf.runtime.executors.base.Executor`."""
         latency = self._inspect(frame, pixel_format).latency_ms
         return {stage: latency[stage] for stage in ("preprocess", "network", "postprocess")}
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """See :class:`edgeirf.runtime.executors.base.Executor`: ordinary memory."""
+        return np.zeros(shape, dtype)
 
     def memory(self) -> DeviceMemory | None:
         """See :class:`edgeirf.runtime.executors.base.Executor`."""

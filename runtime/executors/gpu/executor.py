@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,6 +181,18 @@ class GpuExecutor:
             compute.synchronize()
             return {stage: float(events[i + 1].time_since(events[i])) for i, stage in enumerate(STAGES)}
 
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Page-locked memory for a camera's frames; see :class:`edgeirf.runtime.executors.base.Executor`.
+
+        A frame in it whose rows the kernels can read is not copied on the host. Where the driver gives none, it is
+        ordinary memory.
+        """
+        with self._lock:
+            if self._fault is None:
+                with suppress(EdgeirfError), self._gpu.context.current(), reported("lending memory to a camera"):
+                    return self._gpu.lending.allocate(shape, dtype)
+        return np.zeros(shape, dtype)
+
     def graph_nodes(self) -> int:
         """Nodes of the CUDA graph of the last frame; 0 where it did not run as one."""
         graphs = self._last.recording.graphs.values() if self._last is not None else ()
@@ -250,7 +262,10 @@ class GpuExecutor:
         slot = self._free_slot()
         self._leave(slot)
         recording = slot.recorded(geometry) or self._record(slot, geometry)
-        geometry.stage(frame, recording.view)
+        slot.lent, recording.lent = frame, self._gpu.lending.find(frame, geometry)
+        if recording.lent is None:
+            slot.lent = None
+            geometry.stage(frame, recording.view)
         self._last = Flight(self, slot, recording, begun, perf_counter())
         return self._last
 

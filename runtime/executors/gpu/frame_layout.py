@@ -83,6 +83,14 @@ class Geometry:
         strides = (self.pitch, layout.channels * layout.itemsize, layout.itemsize)
         return np.ndarray(shape, np.uint8 if layout.itemsize == 1 else np.uint16, buffer, 0, strides)
 
+    def offset(self, frame: Pixels) -> int | None:
+        """Where in a frame the window begins, in bytes; None where its rows do not lie as the kernel reads them."""
+        x, y, width, _ = self.window
+        whole = (x, width) == (0, frame.shape[1]) and (self.pixel_format != "nv12" or self.rows == frame.shape[0])
+        if not whole or not frame.flags.c_contiguous or frame.strides[0] != self.pitch:
+            return None
+        return y * self.pitch
+
     def stage(self, frame: Pixels, view: NDArray[Any]) -> None:
         """Copies the window of a frame into a :meth:`view`."""
         x, y, width, height = self.window

@@ -14,7 +14,7 @@ from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.cuda.modules import Kernels
 from edgeirf.runtime.executors.gpu.recording import Recording
 from edgeirf.runtime.executors.gpu.slot import Slot
-from edgeirf.runtime.kernels import plan_overlay
+from edgeirf.runtime.kernels import Launch, plan_overlay
 
 FORMATS = ("bgr8", "rgb8", "gray8")
 """Pixel formats that the kernel draws on; the host draws on the others."""
@@ -43,13 +43,20 @@ class HeatKernel:
         if slot.recording is None or slot.recording.geometry.pixel_format not in FORMATS:
             return None
         try:
-            return self._draw(slot.recording, slot.map.address, map_size, threshold, stream)
+            plan = self._prepared(slot.recording, map_size, threshold, stream)
         except (BackendError, self._context.driver.MemoryError):
             return None
+        # From here on an error is the executor's end: the next frame must not be written over one that is being drawn.
+        plan.args["frame"], plan.args["map"] = slot.recording.address, slot.map.address
+        self._kernels.launch(plan, stream)
+        stream.synchronize()
+        height, width = slot.recording.geometry.size
+        picture = np.empty((height, plan.buffers["output"] // height), np.uint8)
+        self._buffers["output"].read(picture)
+        return picture[:, : 3 * width].reshape(height, width, 3)
 
-    def _draw(
-        self, recording: Recording, scored_map: int, map_size: tuple[int, int], threshold: float, stream: Any
-    ) -> NDArray[np.uint8]:
+    def _prepared(self, recording: Recording, map_size: tuple[int, int], threshold: float, stream: Any) -> Launch:
+        """The launch with all that it needs but frame and map."""
         geometry = recording.geometry
         plan = plan_overlay(
             geometry.size, geometry.pixel_format, geometry.inner, map_size, threshold, pitch=geometry.pitch
@@ -57,15 +64,9 @@ class HeatKernel:
         self._kernels.load(self._context, (plan.file,))
         if "colours" not in self._buffers:
             self._reserve("colours", plan.buffers["colours"]).write(plan.constants["colours"], stream)
-        output = self._reserve("output", plan.buffers["output"])
-        plan.args["frame"], plan.args["map"] = recording.frame.address, scored_map
-        plan.args["colours"], plan.args["output"] = self._buffers["colours"].address, output.address
-        self._kernels.launch(plan, stream)
-        stream.synchronize()
-        height, width = geometry.size
-        picture = np.empty((height, plan.buffers["output"] // height), np.uint8)
-        output.read(picture)
-        return picture[:, : 3 * width].reshape(height, width, 3)
+        plan.args["colours"] = self._buffers["colours"].address
+        plan.args["output"] = self._reserve("output", plan.buffers["output"]).address
+        return plan
 
     def _reserve(self, name: str, size: int) -> DeviceBuffer:
         if name in self._buffers and self._buffers[name].size < size:

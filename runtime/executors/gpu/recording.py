@@ -17,10 +17,13 @@ from edgeirf.runtime.cuda.modules import Kernels
 from edgeirf.runtime.executors.exclusive import EXCLUSIVE
 from edgeirf.runtime.executors.gpu.attempts import Attempts
 from edgeirf.runtime.executors.gpu.frame_layout import Geometry
+from edgeirf.runtime.executors.gpu.lending import LentFrame
 from edgeirf.runtime.kernels import RECORD_BYTES, Launch
 
 log = logging.getLogger("edgeirf")
 
+MOST_GRAPHS = 34
+"""Of one slot: two for each frame of a ring, see :data:`edgeirf.runtime.sources.ring.SLOTS`, twice, and its own."""
 STAGES = ("upload", "preprocess", "network", "postprocess", "download")
 """The stages of a frame on the GPU, in this order."""
 
@@ -60,7 +63,8 @@ class Recording:
         preprocess, postprocess: launches with every address filled in.
         network: addresses of the network's input and output.
         view: the values to upload, ``(rows, width, channels)`` in page-locked memory.
-        graphs: all stages with and without the upload, once captured.
+        lent: the frame of now, where it lies in memory lent to a camera.
+        graphs: all stages with and without the upload, once captured: for each piece of memory that frames come in.
         attempts: to capture them. Another thread that waits for the context spoils a capture; a later one succeeds.
     """
 
@@ -72,17 +76,24 @@ class Recording:
     preprocess: Launch
     postprocess: Launch
     network: tuple[int, int]
-    graphs: dict[bool, CudaGraph] = field(default_factory=dict)
-    attempts: dict[bool, Attempts] = field(default_factory=dict)
+    lent: LentFrame | None = None
+    graphs: dict[tuple[bool, int], CudaGraph] = field(default_factory=dict)
+    attempts: dict[tuple[bool, int], Attempts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.view = self.geometry.view(self.frame.host)
 
+    @property
+    def address(self) -> int:
+        """Where the kernel reads the frame."""
+        return self.lent.address if self.lent is not None and not self.frame.copies else self.frame.address
+
     def run(self, stage: str, stream: Any) -> None:
         """Queues one of :data:`STAGES`."""
         if stage == "upload":
-            self.frame.upload(stream, self.geometry.nbytes)
+            self.frame.upload(stream, self.geometry.nbytes, self.lent.values if self.lent is not None else None)
         elif stage == "preprocess":
+            self.preprocess.args["frame"] = self.address
             self.kernels.launch(self.preprocess, stream)
         elif stage == "network":
             self.engine.bind(*self.network)
@@ -117,26 +128,37 @@ class Recording:
 
     def replay(self, stream: Any) -> None:
         """Queues the stages again for the frame that is there; captures nothing."""
-        graph = next(iter(self.graphs.values()), None)
+        in_place = self.lent.address if self.lent is not None and not self.frame.copies else 0
+        graph = self.graphs.get((False, in_place))
         if graph is not None:
             graph.launch(stream)
         else:
             self.run_all(stream, upload=False)
 
     def _graph(self, stream: Any, upload: bool) -> CudaGraph | None:
-        attempts = self.attempts.setdefault(upload, Attempts())
-        if upload not in self.graphs and attempts.due():
+        key = (upload, self.lent.address if self.lent is not None and (upload or not self.frame.copies) else 0)
+        attempts = self.attempts.setdefault(key, Attempts())
+        if key not in self.graphs and attempts.due():
+            self._make_room()
             with _at_hand() as alone:
                 if alone:
-                    self._try(stream, upload, attempts)
-        return self.graphs.get(upload)
+                    self._try(stream, key, attempts)
+        return self.graphs.get(key)
 
-    def _try(self, stream: Any, upload: bool, attempts: Attempts) -> None:
+    def _make_room(self) -> None:
+        """A camera that comes back brings memory of its own: the oldest graphs go, and their tries."""
+        while len(self.attempts) > MOST_GRAPHS:
+            oldest = next(iter(self.attempts))
+            del self.attempts[oldest]
+            if oldest in self.graphs:
+                self.graphs.pop(oldest).free()
+
+    def _try(self, stream: Any, key: tuple[bool, int], attempts: Attempts) -> None:
         try:
             if not self.engine.capturable(int(stream.handle)):
                 raise BackendError("TensorRT says that this engine cannot be captured")
-            with noted(self._step(upload), smaller=True):
-                self.graphs[upload] = CudaGraph(stream, lambda: self.run_all(stream, upload))
+            with noted(self._step(key[0]), smaller=True):
+                self.graphs[key] = CudaGraph(stream, lambda: self.run_all(stream, upload=key[0]))
         except (CudaError, BackendError) as error:  # of a lost GPU the next call says so too
             attempts.refused()
             level = logging.WARNING if attempts.refusals == 1 else logging.DEBUG

@@ -11,6 +11,7 @@ from edgeirf.runtime.cuda.buffers import DeviceBuffer
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.cuda.modules import Kernels
 from edgeirf.runtime.executors.gpu.heat import HeatKernel
+from edgeirf.runtime.executors.gpu.lending import Lending
 from edgeirf.runtime.executors.gpu.slot import Slot
 from edgeirf.runtime.kernels import Launch
 
@@ -28,6 +29,7 @@ class Resources:
         shared: addresses of ``input``, ``tables`` and ``workspace``.
         slots: one for each frame in flight.
         heat: draws heat maps.
+        lending: memory for cameras.
         free_engine: called once, after everything else is freed.
     """
 
@@ -39,6 +41,7 @@ class Resources:
         self.shared: dict[str, int] = {}
         self.slots: list[Slot] = []
         self.heat = HeatKernel(context, self.kernels)
+        self.lending = Lending()
         self.free_engine: Callable[[], None] = lambda: None
         self._buffers: list[DeviceBuffer] = []
 
@@ -97,5 +100,6 @@ class Resources:
                 buffer.free()
         self._buffers.clear()
         self.heat.free()
+        self.lending.free()
         self.kernels.free()
         self.compute = self.copy = None

@@ -5,8 +5,6 @@ from __future__ import annotations
 import weakref
 from contextlib import suppress
 
-import numpy as np
-
 from edgeirf.runtime.cuda.buffers import DeviceBuffer, SharedBuffer
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.cuda.modules import Kernels
@@ -29,6 +27,7 @@ class Slot:
         sequence: the kernel's count of launches when the frame in flight is done.
         flight: the frame whose result was not taken yet.
         latest: the map of the last frame, while it is held.
+        lent: the frame, where it lies in memory lent to a camera: kept until another one takes its place.
     """
 
     def __init__(self, context: CudaContext, post: Launch) -> None:
@@ -39,15 +38,17 @@ class Slot:
         self.generation = 0
         self.sequence = 0
         self.flight: object | None = None
+        self.lent: object | None = None
         self.latest: weakref.ref[AnomalyMap] | None = None
         try:
             self.field = DeviceBuffer(context, post.buffers["field"])
             self._fixed.append(self.field)
             self.map = DeviceBuffer(context, post.buffers["map"])
             self._fixed.append(self.map)
-            self.result = SharedBuffer(context, RESULT.itemsize)
+            self.result = SharedBuffer(context, RESULT.itemsize, mapped=True)  # the kernel writes it once
             self._fixed.append(self.result)
-            self.uploaded, self.done = context.driver.Event(), context.driver.Event()
+            untimed = context.driver.event_flags.DISABLE_TIMING
+            self.uploaded, self.done = context.driver.Event(untimed), context.driver.Event(untimed)
         except Exception:
             self.free()
             raise
@@ -85,11 +86,7 @@ class Slot:
 
     def whole_result(self) -> bytes:
         """All of the result, when its first 64 bytes say that there is more."""
-        if not self.result.copies:
-            return self.result.host.tobytes()
-        out = np.empty(RESULT.itemsize, np.uint8)
-        self.result.read(out)
-        return out.tobytes()
+        return self.result.host.tobytes()
 
     def _reserve(self, size: int) -> SharedBuffer:
         if self._frame is not None and self._frame.host.nbytes < size:
@@ -100,6 +97,7 @@ class Slot:
         return self._frame
 
     def _drop_recording(self) -> None:
+        self.lent = None
         if self.recording is not None:
             self.recording.free()
         self.recording = None

@@ -1,4 +1,5 @@
-// Initialisation, the one device (an Orin by its attributes unless STANDIN_INTEGRATED=0), contexts, error texts.
+// Initialisation, the one device, contexts, error texts. The device is an Orin under a driver of CUDA 13.0 unless
+// STANDIN_DRIVER=12060, STANDIN_SM=89 or STANDIN_INTEGRATED=0 say otherwise.
 #include "standin.h"
 
 #include <cstdio>
@@ -10,6 +11,14 @@ namespace standin {
 thread_local std::vector<Context*> stack;
 
 Context* current() { return stack.empty() ? nullptr : stack.back(); }
+
+int number(const char* variable, int otherwise) {
+  const char* text = getenv(variable);
+  return text ? atoi(text) : otherwise;
+}
+
+int driver_version() { return number("STANDIN_DRIVER", 13000); }
+int capability() { return number("STANDIN_SM", 87); }
 
 // The caller holds the lock. Whatever lives in a context dies with it.
 void destroy(Context* context) {
@@ -40,7 +49,7 @@ EXPORT CUresult cuInit(unsigned flags) {
 }
 
 EXPORT CUresult cuDriverGetVersion(int* version) {
-  *version = 13000;
+  *version = driver_version();
   return enter("cuDriverGetVersion", false);
 }
 
@@ -68,7 +77,6 @@ EXPORT CUresult cuDeviceGetName(char* name, int size, CUdevice) {
 
 EXPORT CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice) {
   if (CUresult injected = enter("cuDeviceGetAttribute", false)) return injected;
-  const char* integrated = getenv("STANDIN_INTEGRATED");
   switch (attribute) {
     case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_BLOCK: *value = 1024; break;
     case CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK: *value = 49152; break;
@@ -76,16 +84,16 @@ EXPORT CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, C
     case CU_DEVICE_ATTRIBUTE_WARP_SIZE: *value = 32; break;
     case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: *value = 8; break;
     case CU_DEVICE_ATTRIBUTE_MAX_THREADS_PER_MULTIPROCESSOR: *value = 1536; break;
-    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *value = 8; break;
-    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *value = 7; break;
-    case CU_DEVICE_ATTRIBUTE_INTEGRATED: *value = integrated ? atoi(integrated) : 1; break;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: *value = capability() / 10; break;
+    case CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: *value = capability() % 10; break;
+    case CU_DEVICE_ATTRIBUTE_INTEGRATED: *value = number("STANDIN_INTEGRATED", 1); break;
     default: *value = 1;
   }
   return CUDA_SUCCESS;
 }
 
 EXPORT CUresult cuDeviceComputeCapability(int* major, int* minor, CUdevice) {
-  *major = 8, *minor = 7;
+  *major = capability() / 10, *minor = capability() % 10;
   return enter("cuDeviceComputeCapability", false);
 }
 
@@ -200,6 +208,16 @@ EXPORT CUresult cuGetErrorName(CUresult code, const char** name) {
     case CUDA_ERROR_UNKNOWN: *name = "CUDA_ERROR_UNKNOWN"; break;
     case CUDA_ERROR_NOT_SUPPORTED: *name = "CUDA_ERROR_NOT_SUPPORTED"; break;
     case CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED: *name = "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"; break;
+    case CUDA_ERROR_INVALID_IMAGE: *name = "CUDA_ERROR_INVALID_IMAGE"; break;
+    case CUDA_ERROR_NO_BINARY_FOR_GPU: *name = "CUDA_ERROR_NO_BINARY_FOR_GPU"; break;
+    case CUDA_ERROR_UNSUPPORTED_PTX_VERSION: *name = "CUDA_ERROR_UNSUPPORTED_PTX_VERSION"; break;
+    case CUDA_ERROR_INVALID_PTX: *name = "CUDA_ERROR_INVALID_PTX"; break;
+    case CUDA_ERROR_INVALID_HANDLE: *name = "CUDA_ERROR_INVALID_HANDLE"; break;
+    case CUDA_ERROR_STREAM_CAPTURE_INVALIDATED: *name = "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"; break;
+    case CUDA_ERROR_STREAM_CAPTURE_UNJOINED: *name = "CUDA_ERROR_STREAM_CAPTURE_UNJOINED"; break;
+    case CUDA_ERROR_STREAM_CAPTURE_ISOLATION: *name = "CUDA_ERROR_STREAM_CAPTURE_ISOLATION"; break;
+    case CUDA_ERROR_STREAM_CAPTURE_MERGE: *name = "CUDA_ERROR_STREAM_CAPTURE_MERGE"; break;
+    case CUDA_ERROR_CAPTURED_EVENT: *name = "CUDA_ERROR_CAPTURED_EVENT"; break;
     default: *name = "CUDA_ERROR";
   }
   return CUDA_SUCCESS;

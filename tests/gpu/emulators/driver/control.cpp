@@ -103,6 +103,7 @@ EXPORT long standin_live(const char* what) {
 EXPORT void standin_sweep() {
   Lock lock(state().lock);
   state().graphs.clear();
+  state().functions.clear();
   state().primary.retained = 0;
   standin::destroy(&state().primary);
 }

@@ -3,6 +3,30 @@
 
 using namespace standin;
 
+// The caller holds the lock. Every stream that took part leaves.
+static void end(const std::shared_ptr<Graph>& graph) {
+  graph->origin = nullptr;
+  for (const auto& [handle, stream] : state().streams) {
+    if (stream->capture != graph) continue;
+    stream->capture.reset();
+    stream->tips.clear();
+  }
+}
+
+// Whether every stream that was forked has come back to the origin. Programming guide, "Cross-stream dependencies and
+// events": "all streams ... need to be joined to the origin stream", else cudaErrorStreamCaptureUnjoined.
+// https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#cross-stream-dependencies-and-events
+static bool joined(const std::shared_ptr<Graph>& graph) {
+  std::set<size_t> reached(graph->origin->tips.begin(), graph->origin->tips.end());
+  for (size_t i = graph->nodes.size(); i-- > 0;)
+    if (reached.count(i)) reached.insert(graph->nodes[i].after.begin(), graph->nodes[i].after.end());
+  for (const auto& [handle, stream] : state().streams)
+    if (stream->capture == graph)
+      for (size_t tip : stream->tips)
+        if (!reached.count(tip)) return false;
+  return true;
+}
+
 EXPORT CUresult cuStreamBeginCapture(CUstream handle, CUstreamCaptureMode mode) {
   ENTER("cuStreamBeginCapture");
   Lock lock(state().lock);
@@ -10,8 +34,9 @@ EXPORT CUresult cuStreamBeginCapture(CUstream handle, CUstreamCaptureMode mode) 
   auto stream = find_stream(handle);
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
   if (stream->capture) return CUDA_ERROR_ILLEGAL_STATE;
-  stream->capture = std::make_unique<Graph>();
-  stream->guarded = mode == CU_STREAM_CAPTURE_MODE_RELAXED ? std::thread::id() : std::this_thread::get_id();
+  stream->capture = std::make_shared<Graph>();
+  stream->capture->origin = stream.get();
+  if (mode != CU_STREAM_CAPTURE_MODE_RELAXED) stream->capture->guarded = std::this_thread::get_id();
   return CUDA_SUCCESS;
 }
 
@@ -22,13 +47,22 @@ EXPORT CUresult cuStreamEndCapture(CUstream handle, CUgraph* graph) {
   auto stream = find_stream(handle);
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
   if (!stream->capture) return CUDA_ERROR_ILLEGAL_STATE;
-  // cuStreamEndCapture: "If the mode argument ... was not RELAXED, this call must be from the same thread".
-  if (stream->guarded != std::thread::id() && stream->guarded != std::this_thread::get_id())
+  auto made = stream->capture;
+  // cuStreamEndCapture: "If the mode argument ... was not RELAXED, this call must be from the same thread"; and "Capture
+  // must have been initiated on hStream".
+  // https://docs.nvidia.com/cuda/cuda-driver-api/group__CUDA__STREAM.html
+  if (made->guarded != std::thread::id() && made->guarded != std::this_thread::get_id())
     return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
-  auto made = std::move(stream->capture);
+  if (made->origin != stream.get()) {
+    made->broken = true;
+    return CUDA_ERROR_STREAM_CAPTURE_UNMATCHED;
+  }
+  bool whole = joined(made);
+  end(made);
   if (made->broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+  if (!whole) return CUDA_ERROR_STREAM_CAPTURE_UNJOINED;
   *graph = reinterpret_cast<CUgraph>(made.get());
-  state().graphs[*graph] = std::move(made);
+  state().graphs[*graph] = made;
   return CUDA_SUCCESS;
 }
 
@@ -37,7 +71,9 @@ EXPORT CUresult cuStreamIsCapturing(CUstream handle, CUstreamCaptureStatus* stat
   Lock lock(state().lock);
   auto stream = find_stream(handle);
   if (!stream) return CUDA_ERROR_INVALID_HANDLE;
-  *status = stream->capture ? CU_STREAM_CAPTURE_STATUS_ACTIVE : CU_STREAM_CAPTURE_STATUS_NONE;
+  *status = !stream->capture          ? CU_STREAM_CAPTURE_STATUS_NONE
+            : stream->capture->broken ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
+                                      : CU_STREAM_CAPTURE_STATUS_ACTIVE;
   return CUDA_SUCCESS;
 }
 
@@ -77,11 +113,13 @@ EXPORT CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream) {
   }
   Mark queued;
   auto run = [exec] {
-    for (const Work& node : exec->nodes)
-      if (CUresult failed = node()) return failed;
+    for (size_t place : order(exec->nodes))
+      if (CUresult failed = exec->nodes[place].run()) return failed;
     return CUDA_SUCCESS;
   };
-  CUresult result = enqueue(stream, run, {exec->last}, &queued);
+  Holds holds;
+  for (const Node& node : exec->nodes) holds.insert(holds.end(), node.holds.begin(), node.holds.end());
+  CUresult result = enqueue(stream, run, {exec->last}, &queued, holds);
   if (result == CUDA_SUCCESS) exec->last = queued;
   return result;
 }

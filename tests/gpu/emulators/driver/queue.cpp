@@ -60,6 +60,7 @@ void abandon(Context* context, CUresult code) {
   context->lost = code;
   auto forget = [&](const StreamPtr& stream) {
     if (stream->context != context) return;
+    for (const Operation& operation : stream->queue) let_go(operation.holds);
     stream->queue.clear();
     stream->done = stream->issued;
   };
@@ -70,9 +71,11 @@ void abandon(Context* context, CUresult code) {
 void run_one(const StreamPtr& stream, Lock& lock) {
   Operation operation = std::move(stream->queue.front());
   stream->queue.pop_front();
+  unlock(operation.holds, true);
   lock.unlock();  // a host function may take the interpreter's lock, which another thread that calls us may hold
   CUresult result = operation.run();
   lock.lock();
+  let_go(operation.holds);
   ++stream->done;
   if (result == CUDA_SUCCESS && !fences_whole()) result = CUDA_ERROR_ILLEGAL_ADDRESS;
   if (result != CUDA_SUCCESS) abandon(stream->context, result);
@@ -122,7 +125,26 @@ CUresult drain(Context* context) {
   return run_until(all);
 }
 
-CUresult enqueue(CUstream handle, Work work, std::vector<Mark> after, Mark* queued) {
+// Places of a graph's nodes in an order that its edges allow: that of the capture, or by the schedule another one.
+std::vector<size_t> order(const std::vector<Node>& nodes) {
+  std::vector<size_t> found;
+  std::set<size_t> done;
+  while (found.size() < nodes.size()) {
+    std::vector<size_t> able;
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      bool ready = !done.count(i);
+      for (size_t before : nodes[i].after) ready = ready && done.count(before);
+      if (ready) able.push_back(i);
+    }
+    Lock lock(state().lock);
+    size_t pick = schedule == "random" ? able[dice() % able.size()] : schedule == "others" ? able.back() : able.front();
+    found.push_back(pick);
+    done.insert(pick);
+  }
+  return found;
+}
+
+CUresult enqueue(CUstream handle, Work work, std::vector<Mark> after, Mark* queued, Holds holds) {
   StreamPtr stream;
   {
     Lock lock(state().lock);
@@ -131,8 +153,9 @@ CUresult enqueue(CUstream handle, Work work, std::vector<Mark> after, Mark* queu
     if (!stream || stream->context != current()) return CUDA_ERROR_INVALID_HANDLE;
     if (stream->capture) {
       if (!after.empty() || queued) stream->capture->broken = true;
-      if (stream->capture->broken) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-      stream->capture->nodes.push_back(std::move(work));
+      if (stream->capture->broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+      stream->capture->nodes.push_back({std::move(work), stream->tips, std::move(holds)});
+      stream->tips = {stream->capture->nodes.size() - 1};
       return CUDA_SUCCESS;
     }
     auto known = s.defaults.find(current());
@@ -147,7 +170,8 @@ CUresult enqueue(CUstream handle, Work work, std::vector<Mark> after, Mark* queu
       after.push_back({other, other->issued});
     }
     if (!is_default && stream->blocking && legacy) after.push_back({legacy, legacy->issued});
-    stream->queue.push_back({std::move(after), std::move(work)});
+    hold(holds);
+    stream->queue.push_back({std::move(after), std::move(work), std::move(holds)});
     ++stream->issued;
     if (queued) *queued = {stream, stream->issued};
   }
@@ -162,7 +186,7 @@ CUresult forbid_while_capturing(bool of_any_thread) {
   CUresult result = CUDA_SUCCESS;
   for (const auto& [handle, stream] : state().streams) {
     if (!stream->capture || stream->context != current()) continue;
-    if (!of_any_thread && stream->guarded != std::this_thread::get_id()) continue;
+    if (!of_any_thread && stream->capture->guarded != std::this_thread::get_id()) continue;
     stream->capture->broken = true;
     result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   }
@@ -236,13 +260,34 @@ EXPORT CUresult cuStreamQuery(CUstream handle) {
   return result == CUDA_SUCCESS ? CUDA_ERROR_NOT_READY : result;
 }
 
+// The caller holds the lock. An event of a capture draws a stream into the capture (a fork) or back (a join).
+// https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#cross-stream-dependencies-and-events
+static CUresult wait_in_capture(Stream& stream, const Event& event) {
+  if (!event.captured) {  // "a dependency would have been created which crosses the capture sequence boundary"
+    if (!event.mark.stream) return CUDA_SUCCESS;
+    stream.capture->broken = true;
+    return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
+  }
+  if (!event.captured->origin) return CUDA_ERROR_CAPTURED_EVENT;
+  if (stream.capture && stream.capture != event.captured) {
+    stream.capture->broken = event.captured->broken = true;
+    return CUDA_ERROR_STREAM_CAPTURE_MERGE;
+  }
+  if (event.captured->broken) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+  stream.capture = event.captured;
+  stream.tips.insert(stream.tips.end(), event.tips.begin(), event.tips.end());
+  return CUDA_SUCCESS;
+}
+
 EXPORT CUresult cuStreamWaitEvent(CUstream handle, CUevent event, unsigned) {
   ENTER("cuStreamWaitEvent");
   std::vector<Mark> after;
   {
     Lock lock(state().lock);
     auto found = state().events.find(event);
-    if (found == state().events.end()) return CUDA_ERROR_INVALID_HANDLE;
+    auto stream = find_stream(handle);
+    if (found == state().events.end() || !stream) return CUDA_ERROR_INVALID_HANDLE;
+    if (found->second->captured || stream->capture) return wait_in_capture(*stream, *found->second);
     if (found->second->mark.stream) after.push_back(found->second->mark);
   }
   return after.empty() ? CUDA_SUCCESS : enqueue(handle, [] { return CUDA_SUCCESS; }, after);
@@ -280,6 +325,13 @@ std::shared_ptr<Event> find_event(CUevent handle) {
 }
 }  // namespace
 
+// "The operation is not permitted on an event which was last recorded in a capturing stream": error 907.
+static CUresult captured_event(Event& event) {
+  Lock lock(state().lock);
+  event.captured->broken = true;
+  return CUDA_ERROR_CAPTURED_EVENT;
+}
+
 EXPORT CUresult cuEventDestroy(CUevent handle) {
   ENTER("cuEventDestroy");
   Lock lock(state().lock);
@@ -290,6 +342,15 @@ EXPORT CUresult cuEventRecord(CUevent handle, CUstream stream) {
   ENTER("cuEventRecord");
   auto event = find_event(handle);
   if (!event) return CUDA_ERROR_INVALID_HANDLE;
+  {
+    Lock lock(state().lock);
+    auto where = find_stream(stream);
+    event->captured = where ? where->capture : nullptr;
+    if (event->captured) {
+      event->tips = where->tips;
+      return event->captured->broken ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_SUCCESS;
+    }
+  }
   Mark mark;
   auto stamp = [event] {
     event->when = std::chrono::steady_clock::now();
@@ -306,6 +367,7 @@ EXPORT CUresult cuEventSynchronize(CUevent handle) {
   if (CUresult capturing = forbid_while_capturing()) return capturing;
   auto event = find_event(handle);
   if (!event) return CUDA_ERROR_INVALID_HANDLE;
+  if (event->captured) return captured_event(*event);
   {
     Lock lock(state().lock);
     count("synchronisations");
@@ -317,6 +379,7 @@ EXPORT CUresult cuEventQuery(CUevent handle) {
   ENTER("cuEventQuery");
   auto event = find_event(handle);
   if (!event) return CUDA_ERROR_INVALID_HANDLE;
+  if (event->captured) return captured_event(*event);
   Mark next;
   {
     Lock lock(state().lock);

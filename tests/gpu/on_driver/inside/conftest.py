@@ -48,10 +48,14 @@ def make_pair(tiny_onnx: bytes) -> Iterator[MakePair]:
     made: list[Pair] = []
 
     def make(
-        settings: Preprocess | None = None, scoring: Scoring | None = None, limits: Limits = LIMITS, **options: Any
+        settings: Preprocess | None = None,
+        scoring: Scoring | None = None,
+        limits: Limits = LIMITS,
+        auxiliary: bool = False,
+        **options: Any,
     ) -> Pair:
         settings, scoring = settings or Preprocess(size=(32, 32)), scoring or Scoring(sigma=2.0)
-        engine = OrtEngine(tiny_onnx, (settings.tiles[0] * settings.tiles[1], 3, *settings.size))
+        engine = OrtEngine(tiny_onnx, (settings.tiles[0] * settings.tiles[1], 3, *settings.size), auxiliary)
         cuda = InOrder(engine, settings, scoring, limits, release=engine.close, **options)
         made.append(Pair(cuda, CpuExecutor(OnnxRuntimeNetwork(tiny_onnx, 1), settings, scoring, limits), engine))
         return made[-1]
