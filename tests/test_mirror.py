@@ -133,7 +133,6 @@ TESTED_ELSEWHERE = {
     "trainers/weights/convert.py": "trainers/test_backbone.py",  # ran once; the result is what is tested
     "export/methods/fit.py": "export/methods/test_density.py",
     "export/methods/graph.py": FUSION,
-    "export/methods/irf.py": FUSION,
     "export/onnx/head.py": INT8,
     "export/onnx/products.py": INT8,
     "export/onnx/trace.py": FUSION,
