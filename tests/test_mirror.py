@@ -33,7 +33,10 @@ TESTED_ELSEWHERE = {
     "edgeirf/part.py": "test_doctests.py",  # plain data
     "edgeirf/needs.py": "edgeirf/test_entry.py",
     "edgeirf/onnx_check/graph.py": GRAPHS,
+    "edgeirf/onnx_check/call.py": GRAPHS,
+    "edgeirf/onnx_check/computing.py": GRAPHS,
     "edgeirf/onnx_check/shapes.py": GRAPHS,
+    "edgeirf/onnx_check/values.py": GRAPHS,
     "edgeirf/onnx_check/wire.py": GRAPHS,
     "runtime/audit/anchor.py": "runtime/audit/test_verify.py",
     "runtime/audit/model.py": "test_doctests.py",
@@ -61,6 +64,7 @@ TESTED_ELSEWHERE = {
     "runtime/executors/gpu/executor.py": EXECUTOR,
     "runtime/executors/gpu/heat.py": EXECUTOR,
     "runtime/executors/gpu/keep_warm.py": EXECUTOR,
+    "runtime/executors/gpu/lending.py": "gpu/on_driver/inside/test_lending.py",
     "runtime/executors/gpu/maps.py": EXECUTOR,
     "runtime/executors/gpu/recording.py": EXECUTOR,
     "runtime/executors/gpu/resources.py": EXECUTOR,
