@@ -65,7 +65,6 @@ TESTED_ELSEWHERE = {
     "runtime/executors/gpu/lending.py": "gpu/on_driver/inside/test_lending.py",
     "runtime/executors/gpu/heat.py": EXECUTOR,
     "runtime/executors/gpu/keep_warm.py": EXECUTOR,
-    "runtime/executors/gpu/lending.py": "gpu/on_driver/inside/test_lending.py",
     "runtime/executors/gpu/maps.py": EXECUTOR,
     "runtime/executors/gpu/recording.py": EXECUTOR,
     "runtime/executors/gpu/resources.py": EXECUTOR,
