@@ -78,10 +78,15 @@ MUTANTS = (
     ),
     Mutant("runtime/executors/golden.py", "if not found <= allowed", "if found > allowed", "tests/runtime/executors"),
     Mutant(
-        "runtime/executors/onnxruntime.py", "if os.getpid() == self._process:", "if True:", "tests/runtime/executors"
+        "runtime/executors/onnxruntime.py",
+        "ctypes.pythonapi.Py_IncRef(ctypes.py_object(network.session))",
+        "pass",
+        "tests/runtime/executors/test_onnxruntime.py",
     ),
     Mutant("runtime/executors/cores.py", "math.floor(quota + 1e-6)", "math.ceil(quota)", "tests/runtime/executors"),
-    Mutant("export/methods/irf.py", "float(make_alphas_cumprod()[t]) ** 0.5", "1.0", "tests/export/test_bundle.py"),
+    Mutant(
+        "export/methods/irf.py", "float(make_alphas_cumprod()[t]) ** 0.5", "1.0", "tests/export/methods/test_irf.py"
+    ),
     Mutant("trainers/train.py", "self._update_ema()", "pass", "tests/trainers/test_train.py"),
     Mutant("runtime/imaging/image_header.py", "!= checksum:", "== -1:", "tests/runtime/imaging"),
     Mutant(
@@ -122,8 +127,8 @@ MUTANTS = (
     Mutant("runtime/scoring.py", "connectivity=8", "connectivity=4", "tests/runtime/test_scoring.py"),
     Mutant(
         "runtime/scoring.py",
-        "key=lambda region: -region.peak",
-        "key=lambda region: region.peak",
+        "key=lambda one: one[:3]",
+        "key=lambda one: one[1:3]",
         "tests/runtime/test_scoring.py",
     ),
     Mutant(
@@ -151,9 +156,19 @@ MUTANTS = (
     Mutant(
         "runtime/line/views.py", "self.dropped += self.kept is not None", "pass", "tests/runtime/line/test_views.py"
     ),
-    Mutant("runtime/line/engine.py", "        view.dropped += 1\n", "", "tests/runtime/line"),
-    Mutant("runtime/line/line.py", "self._dropped += self._engine.dropped", "pass", "tests/runtime/line"),
-    Mutant("runtime/line/capture_thread.py", "self._before += source.dropped", "pass", "tests/runtime/line"),
+    Mutant("runtime/line/engine.py", "        view.dropped += 1\n", "", "tests/runtime/line/test_line.py"),
+    Mutant(
+        "runtime/line/line.py",
+        "self._dropped += self._engine.dropped",
+        "pass",
+        "tests/runtime/line/test_line_faults.py",
+    ),
+    Mutant(
+        "runtime/line/capture_thread.py",
+        "self._before += source.dropped",
+        "pass",
+        "tests/runtime/line/test_line_faults.py",
+    ),
     Mutant(
         "runtime/line/deadline.py", "now > part.deadline", "now >= part.deadline", "tests/runtime/line/test_deadline.py"
     ),
@@ -184,7 +199,12 @@ MUTANTS = (
     ),
     Mutant("runtime/detector.py", "math.isfinite(result.score)", "True", "tests/runtime/test_detector.py"),
     Mutant("runtime/detector.py", "reject=True,", "reject=False,", "tests/runtime/test_detector.py"),
-    Mutant("runtime/detector.py", "if self.contract is not None and", "if False and", "tests/runtime/test_detector.py"),
+    Mutant(
+        "runtime/detector.py",
+        "self.contract.mismatch(pixels, frame.pixel_format) if self.contract is not None else None",
+        "None",
+        "tests/runtime/test_detector.py",
+    ),
     Mutant("calib/promise.py", "score > threshold", "score >= threshold", "tests/calib/test_promise.py"),
 )
 

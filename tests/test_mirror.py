@@ -33,7 +33,10 @@ TESTED_ELSEWHERE = {
     "edgeirf/part.py": "test_doctests.py",  # plain data
     "edgeirf/needs.py": "edgeirf/test_entry.py",
     "edgeirf/onnx_check/graph.py": GRAPHS,
+    "edgeirf/onnx_check/call.py": GRAPHS,
+    "edgeirf/onnx_check/computing.py": GRAPHS,
     "edgeirf/onnx_check/shapes.py": GRAPHS,
+    "edgeirf/onnx_check/values.py": GRAPHS,
     "edgeirf/onnx_check/wire.py": GRAPHS,
     "runtime/audit/anchor.py": "runtime/audit/test_verify.py",
     "runtime/audit/model.py": "test_doctests.py",
@@ -59,6 +62,7 @@ TESTED_ELSEWHERE = {
     "runtime/executors/base.py": "runtime/executors/test_cpu.py",  # an interface
     "runtime/executors/cuda_device.py": "gpu/on_driver/inside/test_tensorrt_device.py",
     "runtime/executors/gpu/executor.py": EXECUTOR,
+    "runtime/executors/gpu/lending.py": "gpu/on_driver/inside/test_lending.py",
     "runtime/executors/gpu/heat.py": EXECUTOR,
     "runtime/executors/gpu/keep_warm.py": EXECUTOR,
     "runtime/executors/gpu/maps.py": EXECUTOR,
@@ -94,6 +98,7 @@ TESTED_ELSEWHERE = {
     "runtime/selftest/checks.py": SELFTEST,
     "runtime/selftest/executor_checks.py": SELFTEST,
     "runtime/selftest/kernel_checks.py": SELFTEST,
+    "runtime/selftest/record_checks.py": SELFTEST,
     "runtime/sinks/jsonl.py": SINKS,
     "runtime/sinks/rejects.py": SINKS,
     "runtime/sinks/sink.py": SINKS,
@@ -133,7 +138,6 @@ TESTED_ELSEWHERE = {
     "trainers/weights/convert.py": "trainers/test_backbone.py",  # ran once; the result is what is tested
     "export/methods/fit.py": "export/methods/test_density.py",
     "export/methods/graph.py": FUSION,
-    "export/methods/irf.py": FUSION,
     "export/onnx/head.py": INT8,
     "export/onnx/products.py": INT8,
     "export/onnx/trace.py": FUSION,
