@@ -33,7 +33,10 @@ TESTED_ELSEWHERE = {
     "edgeirf/part.py": "test_doctests.py",  # plain data
     "edgeirf/needs.py": "edgeirf/test_entry.py",
     "edgeirf/onnx_check/graph.py": GRAPHS,
+    "edgeirf/onnx_check/call.py": GRAPHS,
+    "edgeirf/onnx_check/computing.py": GRAPHS,
     "edgeirf/onnx_check/shapes.py": GRAPHS,
+    "edgeirf/onnx_check/values.py": GRAPHS,
     "edgeirf/onnx_check/wire.py": GRAPHS,
     "runtime/audit/anchor.py": "runtime/audit/test_verify.py",
     "runtime/audit/model.py": "test_doctests.py",
@@ -135,7 +138,6 @@ TESTED_ELSEWHERE = {
     "trainers/weights/convert.py": "trainers/test_backbone.py",  # ran once; the result is what is tested
     "export/methods/fit.py": "export/methods/test_density.py",
     "export/methods/graph.py": FUSION,
-    "export/methods/irf.py": FUSION,
     "export/onnx/head.py": INT8,
     "export/onnx/products.py": INT8,
     "export/onnx/trace.py": FUSION,

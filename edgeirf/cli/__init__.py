@@ -30,7 +30,7 @@ from edgeirf.cli import (
 from edgeirf.cli.console import echo
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.needs import need_runtime
-from edgeirf.text import never_fail
+from edgeirf.text import never_fail, printable
 
 app = typer.Typer(
     help="A folder of good parts becomes a verdict on the line.",
@@ -80,7 +80,7 @@ def main() -> None:
     # OpenCV and FFmpeg say in many lines what edgeirf says in one. Read when OpenCV is imported.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    for name in ("stdout", "stderr"):  # a launcher may give none
+    for name in ("stdout", "stderr"):  # a launcher may give none; sinks see by the name that nobody reads
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
@@ -94,6 +94,9 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # of this machine, not of the program: a full disk behind standard output
+        place = "standard output" if error.filename is None else printable(error.filename)
+        _fail(f"{place}: {error.strerror or error}", 1, error)
     except Exception as error:
         _fail(f"internal error: {type(error).__name__}: {error} (EDGEIRF_DEBUG=1 shows where)", 1, error)
 

@@ -6,8 +6,11 @@ import math
 from collections.abc import Mapping
 
 from edgeirf.errors import BundleError
+from edgeirf.onnx_check.call import Call, Known
+from edgeirf.onnx_check.computing import work
 from edgeirf.onnx_check.graph import FLOAT, Graph, Node, Shape, Value, parse
-from edgeirf.onnx_check.shapes import RULES, Call, Known, follow, infer, work
+from edgeirf.onnx_check.shapes import RULES, infer
+from edgeirf.onnx_check.values import follow
 
 OPSETS = range(17, 22)
 MAX_NODES = 20_000

@@ -93,9 +93,9 @@ def area_mean(nodes: Nodes, pixels: Pixels, down: Axis, across: Axis, value_byte
     flat = nodes("Reshape", summed, nodes.shape(-1, nodes.side(pixels.name, 3)))
     # (n, split * digits * groups * rows): one pixel after the other, whether its parts lie side by side or apart.
     turned = nodes("Reshape", nodes("Transpose", flat, perm=[1, 0]), nodes.shape(pixels.sides[1], -1))
-    parts = nodes.cast(nodes("Gather", turned, pixels.column(horizontal.source), axis=0), TensorProto.DOUBLE)
-    weights = nodes("Unsqueeze", nodes.cast(horizontal.share, TensorProto.DOUBLE), nodes.whole([1]))
-    total = nodes("MatMul", weights, parts)
+    total = _columns(
+        nodes, turned, (pixels.column(horizontal.source), horizontal.share), _few(nodes, vertical, horizontal)
+    )
     total = nodes("Reshape", total, nodes.shape(across.outputs, values, -1, pixels.groups * down.outputs))
     worth = nodes(
         "Slice", nodes.double([[1.0, 256.0], [256.0, 65536.0]]), nodes.whole([0, 0]), nodes.shape(width, count)
@@ -104,6 +104,30 @@ def area_mean(nodes: Nodes, pixels: Pixels, down: Axis, across: Axis, value_byte
     total = nodes("Reshape", total, nodes.whole([across.outputs, -1, down.outputs]))
     means = _rounded(nodes, total, (vertical, down.cells), (horizontal, across.cells))
     return nodes("Transpose", nodes.cast(means, TensorProto.FLOAT), perm=[1, 2, 0])
+
+
+def _few(nodes: Nodes, down: _Overlaps, across: _Overlaps) -> str:
+    """Name of a bool: the sum over an area stays below 2^24, so that float32 holds it."""
+    largest = [nodes("ReduceMax", one.whole, keepdims=0) for one in (down, across)]
+    return nodes("LessOrEqual", nodes("Mul", *largest), nodes.whole(2**24 // 255))
+
+
+def _columns(nodes: Nodes, lines: str, overlaps: tuple[str, str], few: str) -> str:
+    """Weighted sums ``(columns, 1, M)`` of ``(W, M)``: in float32 where that is exact, else in float64.
+
+    ONNX has no cheap choice between two ways: both are there, and one of them gets no columns.
+    """
+    count = nodes("Where", few, nodes.whole([2**31 - 1]), nodes.whole([0]))
+    zero, sums = nodes.whole([0]), []
+    for first, last, element in (
+        (zero, count, TensorProto.FLOAT),
+        (count, nodes.whole([2**31 - 1]), TensorProto.DOUBLE),
+    ):
+        source, share = (nodes("Slice", one, first, last, zero) for one in overlaps)
+        parts = nodes.cast(nodes("Gather", lines, source, axis=0), element)
+        weights = nodes("Unsqueeze", nodes.cast(share, element), nodes.whole([1]))
+        sums.append(nodes.cast(nodes("MatMul", weights, parts), TensorProto.DOUBLE))
+    return nodes("Concat", *sums, axis=0)
 
 
 def _overlaps(nodes: Nodes, axis: Axis, there: str, first: int) -> _Overlaps:

@@ -58,7 +58,7 @@ class Nodes:
         """
         out = out or f"{kind.lower()}_{len(self.nodes)}"
         outputs = [out, f"{out}_places"] if kind == "TopK" else [out]
-        node = helper.make_node(kind, list(inputs), outputs, name=name or f"at_{out}")
+        node = helper.make_node(kind, list(inputs), outputs, name=name)
         node.attribute.extend(helper.make_attribute(key, value) for key, value in sorted(attributes.items()))
         self.nodes.append(node)
         return out

@@ -296,13 +296,13 @@ View member(const Bytes &data, const std::string &name) {
 // memory and time, but reads no file.
 
 const char *const kOperators[] = {
-    "Abs", "Add", "And", "AveragePool", "BitShift", "Cast", "Clip", "Concat", "Conv", "DepthToSpace",
-    "DequantizeLinear", "Div", "Equal", "Erf", "Exp", "Expand", "Floor", "Gather", "Gemm", "GlobalAveragePool",
-    "GreaterOrEqual", "HardSigmoid", "HardSwish", "Identity", "LayerNormalization", "Less", "LessOrEqual", "Log",
-    "MatMul", "Max", "MaxPool", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Pad", "Pow", "QuantizeLinear", "Range",
-    "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Resize", "Round",
-    "Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Squeeze", "Sub", "Tanh", "Tile", "TopK",
-    "Transpose", "Unsqueeze", "Where"};
+    "Abs", "Add", "And", "AveragePool", "Cast", "Clip", "Concat", "Conv", "DequantizeLinear", "Div",
+    "Equal", "Erf", "Exp", "Expand", "Floor", "Gather", "Gemm", "GlobalAveragePool", "GreaterOrEqual",
+    "HardSigmoid", "HardSwish", "Identity", "LayerNormalization", "Less", "LessOrEqual", "Log", "MatMul",
+    "MatMulInteger", "Max", "MaxPool", "Min", "Mod", "Mul", "Neg", "Not", "Pad", "Pow", "QuantizeLinear",
+    "Range", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape",
+    "Resize", "Round", "Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Squeeze",
+    "Sub", "Tanh", "Tile", "TopK", "Transpose", "Unsqueeze", "Where"};
 
 Error foreign(const std::string &what) {
   return Error(EDGEIRF_BUNDLE, "line.onnx is not a graph that edgeirf exports: " + what);

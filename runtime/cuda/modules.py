@@ -81,12 +81,12 @@ def machine_code(file: str, arch: str, compiler: Compiler) -> bytes:
         BackendError: the compiler failed.
     """
     text = "\0".join([source(file), *headers().values(), arch, compiler.version, *OPTIONS])
-    path = cache_folder() / "kernels" / f"{Path(file).stem}-{arch}-{sha256(text.encode())[:24]}.cubin"
+    name = f"{Path(file).stem}-{arch}-{sha256(text.encode())[:24]}.cubin"
     # A cache that cannot be used, damaged or read-only, only costs a second at every start.
     with contextlib.suppress(EdgeirfError, OSError):
-        sealed.private_folder(path.parent)
-        return sealed.read(path)[1]
+        return sealed.read(sealed.private_folder(cache_folder() / "kernels") / name)[1]
     code = compiler.compile(file, arch)
     with contextlib.suppress(EdgeirfError):
+        path = sealed.private_folder(cache_folder() / "kernels") / name
         sealed.write(path, {"file": file, "arch": arch, "compiler": compiler.version}, code)
     return code

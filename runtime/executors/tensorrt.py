@@ -23,7 +23,7 @@ from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.executors.exclusive import EXCLUSIVE
 from edgeirf.runtime.executors.fallback import Start
 from edgeirf.runtime.tensorrt import library as tensorrt_library
-from edgeirf.runtime.tensorrt.cache import EngineCache
+from edgeirf.runtime.tensorrt.cache import open_cache
 from edgeirf.runtime.tensorrt.device import Device
 from edgeirf.runtime.tensorrt.engine import TensorRTEngine
 from edgeirf.runtime.tensorrt.progress import Progress
@@ -136,7 +136,7 @@ def load_graph(
             device.close()
             raise
     try:
-        return load_on(EngineProvider(library, device, EngineCache()), bundle, graphs, progress, smaller)
+        return load_on(EngineProvider(library, device, open_cache()), bundle, graphs, progress, smaller)
     except BaseException:
         device.close()
         raise

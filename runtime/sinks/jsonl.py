@@ -9,6 +9,7 @@ import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from edgeirf.errors import EdgeirfError
 from edgeirf.runtime.sinks.sink import Record, Sink
@@ -35,7 +36,7 @@ class JsonLines(Sink):
         try:
             if path != "-":
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._file = sys.stdout.buffer if path == "-" else open(path, "ab", buffering=0)  # noqa: SIM115
+            self._file = _standard_output() if path == "-" else open(path, "ab", buffering=0)  # noqa: SIM115
         except OSError as error:
             raise self._cannot(error) from None
         self.held, self._regular = 0, path != "-" and stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
@@ -92,6 +93,13 @@ class JsonLines(Sink):
 
     def _cannot(self, error: OSError) -> EdgeirfError:
         return EdgeirfError(f"cannot write {self._name}: {error.strerror or error}")
+
+
+def _standard_output() -> BinaryIO:
+    """Raises OSError where a launcher gave no standard output: the command line has put the null device there."""
+    if sys.stdout is None or sys.stdout.name == os.devnull:
+        raise OSError("this process was started without it")
+    return sys.stdout.buffer
 
 
 def _last_byte(path: str, size: int) -> bytes:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import errno
 import fcntl
 import json
 import logging
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from edgeirf.errors import EdgeirfError
+from edgeirf.errors import BackendError, EdgeirfError
 from edgeirf.files import sha256
 from edgeirf.runtime.cache import sealed
 from edgeirf.runtime.cache.folder import cache_folder
@@ -233,6 +236,24 @@ class EngineCache:
                 yield EngineKey(**header["key"]), float(header["seconds"])
             except (OSError, EdgeirfError, KeyError, TypeError, ValueError):
                 continue
+
+
+def open_cache() -> EngineCache:
+    """The user's cache; where it cannot be used, one that goes with the process, and one line says so.
+
+    Raises:
+        BackendError: there is no room for a temporary one either.
+    """
+    try:
+        return EngineCache()
+    except BackendError as error:
+        log.warning("%s; until then the engine is built at every start", error)
+    try:
+        folder = tempfile.mkdtemp(prefix="edgeirf-")
+    except OSError as error:
+        raise BackendError(f"there is no room for an engine: {error.strerror or error}; set EDGEIRF_CACHE") from None
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return EngineCache(Path(folder))
 
 
 def _forget(engine: Path) -> None:

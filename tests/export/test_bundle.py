@@ -65,6 +65,23 @@ def test_a_bundle_finds_what_is_not_normal(tmp_path: Path, unified_run: Run, pla
             assert 20 < np.unravel_index(scratched.map().argmax(), (80, 80))[0] < 62
 
 
+def test_a_frame_that_is_not_the_part_is_a_reject(plain: Path, unified_run: Run) -> None:
+    """The kinds of ``benchmarks/odd_frames.py``, but for those that a part of one flat colour may look like."""
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    from benchmarks.odd_frames import odd_frames
+
+    blue = [read_image(path) for path in find_pictures(Path(unified_run.config.data) / "blue").pictures[:3]]
+    square = cv2.rectangle(np.full((80, 80, 3), 45, np.uint8), (15, 20), (65, 60), (60, 200, 220), -1)
+    alike = ("good", "light", "defocused by 0.5", "defocused by 1 ", "out of place by 5 ", "upside", "torn: two")
+    passed = []
+    with edgeirf.load(plain, product="blue", threads=1) as detector:
+        for kind, frames in odd_frames(blue, [[square]]):
+            if not kind.startswith(alike) and not all(detector(frame).reject for frame in frames):
+                passed.append(kind)
+            assert kind != "good, as they are" or not any(detector(frame).reject for frame in frames)
+    assert passed == []
+
+
 def test_a_bundle_knows_what_a_change_of_the_line_looks_like(plain: Path) -> None:
     bundle = Bundle.read(plain)
     for product in bundle.manifest.products:

@@ -49,6 +49,27 @@ def test_a_stopped_run_goes_on_as_if_nothing_happened(new_run) -> None:
     assert sorted(p.name for p in stopped.folder.iterdir()) == [FEATURES, HELD_OUT, MODEL, RUN]
 
 
+@pytest.mark.parametrize(("ema", "decay"), [(0.1, 0.1), (0.999, 2 / 11)])
+def test_the_model_is_the_moving_average_of_the_weights(new_run, ema: float, decay: float) -> None:
+    """At first the average forgets faster than it is told to: decay (1 + step) / (10 + step)."""
+    run = new_run("run", ema=ema, steps=3)
+    kept = []
+    for _ in range(2):
+        assert not train(run, device="cpu", stop=lambda: True)
+        kept.append(run.load(CHECKPOINT)[0])
+    names = [name.removeprefix("ema.") for name in kept[0] if name.startswith("ema.noise") or "blocks" in name]
+    names = [name for name in names if f"net.{name}" in kept[0]]
+    assert len(names) > 10
+    for name in names:
+        average = decay * kept[0][f"ema.{name}"] + (1 - decay) * kept[1][f"net.{name}"]
+        assert torch.allclose(kept[1][f"ema.{name}"], average, rtol=1e-5, atol=1e-7), name
+    early = new_run("early", ema=ema, steps=3)
+    assert train(early, device="cpu", max_minutes=0.0)
+    model = early.load(MODEL)[0]
+    assert all(torch.equal(model[f"ema.{name}"], kept[0][f"ema.{name}"]) for name in names)
+    assert not all(torch.equal(model[f"ema.{name}"], kept[0][f"net.{name}"]) for name in names)
+
+
 def test_max_minutes_keeps_what_was_learned(new_run) -> None:
     run = new_run(steps=100_000)
     assert train(run, device="cpu", max_minutes=0.0)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -46,3 +51,22 @@ def test_a_bar_appears_only_when_an_engine_is_built(monkeypatch: pytest.MonkeyPa
         report(0.0, "tactics")
         report(0.42, "tactics")
     assert ("42/100" in shown.getvalue()) == terminal
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["info", "BUNDLE"], ["predict", "DIR", "--model", "BUNDLE"], ["--help"]])
+def test_a_full_disk_behind_standard_output_is_one_line(arguments: list[str], tiny_path: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "part.png"), np.full((64, 64, 3), 128, np.uint8))
+    places = {"BUNDLE": str(tiny_path), "DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "edgeirf", *(places.get(one, one) for one in arguments)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (1, "edgeirf: standard output: No space left on device\n")
+
+
+def test_verdicts_for_a_standard_output_that_is_not_there_are_an_error(tiny_path: Path, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "part.png"), np.full((64, 64, 3), 128, np.uint8))
+    command = f"'{sys.executable}' -m edgeirf run --model '{tiny_path}' --camera '{tmp_path}' --jsonl - >&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "cannot write standard output" in done.stderr

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from edgeirf.bundle import Bundle
+
 
 @pytest.fixture
 def parts(tmp_path: Path) -> Path:
@@ -49,9 +51,12 @@ def test_a_run_is_trained_and_exported(edgeirf_command: Callable[..., Any], part
     assert code == 0, err
     assert f"next: edgeirf export {run}" in out.replace("\n", " ")
     assert "is finished" in edgeirf_command("train", "--resume", run).err
-    code, out, err = edgeirf_command("export", run, "--output", bundle, "--precision", "fp32")
+    bare = ("--standalone", tmp_path / "part.onnx", "--pixel-format", "nv12")
+    code, out, err = edgeirf_command("export", run, "--output", bundle, "--precision", "fp32", *bare)
     assert code == 0, err
     assert "2 held-out pictures" in out
+    assert "nv12 frames of 'part" in out
+    assert "line.onnx" in Bundle.read(bundle).manifest.members
     assert "--force overwrites it" in edgeirf_command("export", run, "--output", bundle).err
 
 

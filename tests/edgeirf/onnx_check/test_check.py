@@ -13,8 +13,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeirf.errors import BundleError
 from edgeirf.onnx_check import check_graph
+from edgeirf.onnx_check.call import Call, Known
 from edgeirf.onnx_check.graph import parse
-from edgeirf.onnx_check.shapes import RULES, Call, Known, follow, infer
+from edgeirf.onnx_check.shapes import RULES, infer
+from edgeirf.onnx_check.values import follow
 
 SIZE = (64, 64)
 Model = onnx.ModelProto

@@ -20,6 +20,7 @@ from edgeirf.errors import UsageError
 from edgeirf.export.standalone.area_mean import MAX_SIDE
 from edgeirf.export.standalone.formats import PLAIN
 from edgeirf.export.standalone.graph import Fixed, standalone, standalone_of
+from edgeirf.frame_contract import FrameContract
 from edgeirf.line_graph import SCHEMA
 from edgeirf.manifest import Manifest
 from edgeirf.runtime.executors.cpu import CpuExecutor
@@ -257,10 +258,21 @@ def test_what_the_graph_cannot_say_is_refused_by_name(bundle: Bundle, run: Run) 
     small = changed(bundle.manifest, Preprocess(size=(64, 64), roi=(0, 0, 63, 64)))
     with pytest.raises(UsageError, match=r"cannot enlarge: the region of interest has 63x64 .* the network 64x64"):
         standalone(small, "fp32", network)
+    tiny = replace(bundle.manifest, frame=FrameContract(100, 63, 8, 3))
+    with pytest.raises(UsageError, match=r"frames of the training have 100x63 pixels, it needs 64x64; train with a"):
+        standalone(tiny, "fp32", network)
+    standalone(replace(bundle.manifest, frame=FrameContract(None, None, 8, 3)), "fp32", network)
     other = onnx.load_from_string(network)
     other.opset_import[0].version = 18
     with pytest.raises(UsageError, match="is of opset 17, fp32 of 18"):
         standalone(bundle.manifest, "fp32", other.SerializeToString())
+
+
+def test_the_networks_batch_is_open_as_in_the_runtime(bundle: Bundle) -> None:
+    """With a batch that ONNX Runtime knows it fuses other layers, and an INT8 network rounds otherwise."""
+    inferred = onnx.shape_inference.infer_shapes(onnx.load_from_string(built(bundle)), data_prop=True)
+    (image,) = (one for one in inferred.graph.value_info if one.name == INPUT)
+    assert not image.type.tensor_type.shape.dim or not image.type.tensor_type.shape.dim[0].HasField("dim_value")
 
 
 def test_the_file_is_plain_onnx_without_dead_weight(bundle: Bundle) -> None:

@@ -160,6 +160,34 @@ def test_a_frame_after_a_failure_is_inspected(whole: Any) -> None:
     assert call(whole, frame) == (0, 1, "")
 
 
+def test_the_strongest_regions_where_there_is_room_for_fewer(whole: Any, host: ModuleType) -> None:
+    pixels, width, height, pixel_format = host.read_picture(VECTORS / "two.ppm")
+    verdict, regions = host.Verdict(struct_size=48), (host.Region * 2)()
+    regions[1].x = -7
+    frame = (pixels, width, height, 0, pixel_format, ctypes.byref(verdict))
+    for room, count in ((regions, 1), (regions, 0), (regions, -1), (None, 5)):
+        assert whole.library.edgeirf_inspect(whole.handle, *frame, room, count, None, 0) == 0
+        assert verdict.n_regions == 2
+        assert (regions[0].x, regions[1].x) == (64, -7)
+
+
+def test_a_host_of_a_later_header_keeps_its_own_fields(whole: Any) -> None:
+    """Structs only grow: the library fills in what it knows."""
+    frame = np.ascontiguousarray(picture())
+    longer = (ctypes.c_uint32 * 14)(56, *[0xABCDEF] * 13)
+    assert call(whole, frame, verdict=longer)[0] == 0
+    assert (longer[0], longer[1], list(longer[12:])) == (56, 1, [0xABCDEF] * 2)
+
+
+def test_options_of_another_size(host: ModuleType, library_path: Path) -> None:
+    library, handle = host.open_library(library_path), ctypes.c_void_p(1)
+    options = host.Options(struct_size=8)
+    path = str(VECTORS / "whole.irf").encode()
+    assert library.edgeirf_load(path, ctypes.byref(options), ctypes.byref(handle)) == ARGUMENT
+    assert handle.value is None
+    assert library.edgeirf_last_error() == b"options.struct_size is not set: start with EDGEIRF_OPTIONS"
+
+
 def test_two_threads_on_one_bundle(whole: Any, host: ModuleType) -> None:
     names = ("good.ppm", "two.ppm")
     want = {name: whole.inspect(*host.read_picture(VECTORS / name))[0].score for name in names}
@@ -241,7 +269,7 @@ def test_a_damaged_bundle_is_not_taken_for_a_bare_graph(
     with pytest.raises(host.EdgeirfError, match="not an edgeirf bundle"):
         open_line(tmp_path / "x.irf")
     (tmp_path / "x.onnx").write_bytes((VECTORS / "whole.irf").read_bytes())
-    with pytest.raises(host.EdgeirfError, match="ONNX Runtime refuses"):
+    with pytest.raises(host.EdgeirfError, match="not a graph that edgeirf exports"):
         open_line(tmp_path / "x.onnx")
 
 

@@ -55,6 +55,18 @@ def test_without_limits_nothing_is_rejected(tiny_onnx: bytes, bad) -> None:
     assert (found.reject, found.p_value, found.regions) == (False, 1.0, ())
 
 
+def test_only_what_is_above_its_own_threshold_is_rejected_or_marked(executor: CpuExecutor, bad) -> None:
+    found = inspect(executor, bad(0, (80, 80)))
+    for score_above, peak_above in ((False, False), (True, False), (False, True)):
+        score, peak = (
+            (np.nextafter(v, -np.inf) if above else v)
+            for v, above in zip((found.score, np.float32(found.peak)), (score_above, peak_above), strict=True)
+        )
+        executor.limits = Limits(float(score), float(peak))
+        again = inspect(executor, bad(0, (80, 80)))
+        assert (again.reject, bool(again.regions)) == (score_above, peak_above)
+
+
 def test_pixels_of_the_network_s_size_score_as_their_frame(executor: CpuExecutor, bad) -> None:
     plain = CpuExecutor(executor.network, Preprocess(size=(64, 64)), executor.rules)
     frame = bad(0)

@@ -330,15 +330,23 @@ def test_auto_says_why_a_gpu_idles(
         open_model(many, "tensorrt")
 
 
-def test_a_cache_others_can_write_to_is_not_used(
-    installed: Any, many: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("spoilt", ["others can write to it", "a file in its place"])
+def test_a_cache_that_cannot_be_used_is_not_used_and_the_engine_is_built(
+    installed: Any, many: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture, spoilt: str
 ) -> None:
-    (tmp_path / "cache" / "engines").mkdir(parents=True)
-    (tmp_path / "cache" / "engines").chmod(0o777)
-    monkeypatch.setattr(select, "gpu_present", lambda: True)
-    assert open_model(many, "auto").executor.name == "onnxruntime"
-    assert "TensorRT is not used: others can write to" in caplog.text
-    assert installed.device.closed
+    if spoilt == "a file in its place":
+        (tmp_path / "cache").write_text("")
+    else:
+        (tmp_path / "cache" / "engines").mkdir(parents=True)
+        (tmp_path / "cache" / "engines").chmod(0o777)
+    for _ in range(2):
+        opened = open_model(many, "tensorrt")
+        assert opened.executor.name == "tensorrt"
+        opened.executor.close()
+    assert len(installed.builds) == 4  # two precisions, each twice
+    assert "the engine is built at every start" in caplog.text
+    if spoilt != "a file in its place":
+        assert list((tmp_path / "cache" / "engines").iterdir()) == []
 
 
 def test_auto_runs_a_precision_only_onnx_runtime_has(installed: Any, many: Bundle, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgeirf.errors import FrameError
 from edgeirf.runtime.imaging.preprocess import cut, inspected_area, normalise, prepare
+from edgeirf.runtime.imaging.resize import resize
 from edgeirf.settings import Preprocess
 
 
@@ -47,6 +48,32 @@ def test_resize_is_the_average_of_areas(size: tuple[int, int], dtype: Any, white
     exact = area_resize(frame[..., ::-1], 64, 64)
     # Rounded to an integer: 0.5; OpenCV accumulates in float32, which costs 65535 a few hundredths more.
     np.testing.assert_allclose(prepared[0], exact, rtol=0, atol=0.5 + 1e-6 * white)
+
+
+def exact_means(tile: NDArray[np.uint8], rows: int, columns: int) -> tuple[NDArray[np.int64], int]:
+    """Means over areas in whole numbers, half-way to the even one; and how many lie half-way."""
+    height, width = tile.shape
+    down, across = (
+        np.rint(area_weights(source, target) * source).astype(np.int64)
+        for source, target in ((height, rows), (width, columns))
+    )
+    whole, rest = np.divmod(down @ tile.astype(np.int64) @ across.T, height * width)
+    half = 2 * rest == height * width
+    return whole + ((2 * rest > height * width) | (half & (whole % 2 == 1))), int(half.sum())
+
+
+# (height, width) to (rows, columns): thirds, doubtful means that are looked at again, whole areas
+@pytest.mark.parametrize(("source", "target"), [((6, 4), (3, 3)), ((50, 100), (49, 99)), ((12, 12), (3, 2))])
+def test_means_half_way_between_two_numbers_go_to_the_even_one(
+    source: tuple[int, int], target: tuple[int, int]
+) -> None:
+    ties = 0
+    for seed in range(60):
+        tile = np.random.default_rng(seed).integers(0, 4, source, dtype=np.uint8)
+        expected, half_way = exact_means(tile, *target)
+        np.testing.assert_array_equal(resize(tile, target[::-1]), expected)
+        ties += half_way
+    assert ties > 20
 
 
 def test_a_frame_smaller_than_the_input_is_enlarged_between_its_extremes() -> None:

@@ -66,6 +66,16 @@ def test_a_live_camera_that_is_faster_than_the_detector_drops_frames_and_counts_
     assert [verdict.views["v0"].frame_id for verdict in rig.seen] == [0, 4]
 
 
+def test_a_free_running_camera_s_old_frame_is_no_part_and_is_counted() -> None:
+    with running(triggered=False, staleness_s=1.0) as rig:
+        rig.camera.push(GOOD, taken=time.perf_counter() - 5)
+        until(lambda: rig.line.dropped == 1)
+        rig.camera.push(GOOD)
+        until(lambda: len(rig.seen) == 1)
+        assert rig.line.dropped == 1
+    assert rig.seen[0].views["v0"].frame_id == 1
+
+
 def test_a_part_without_a_frame_is_rejected_at_its_deadline_and_so_is_one_whose_frame_is_old() -> None:
     with running(deadline_s=0.1) as rig:
         assert outcomes([rig.part(1)]) == [(1, True, "missing_view")]

@@ -32,6 +32,23 @@ def test_a_camera_that_goes_away_degrades_the_line_and_comes_back() -> None:
         until(lambda: rig.line.state == "RUNNING")
 
 
+def test_dropped_frames_stay_counted_after_the_camera_and_after_the_line_came_back() -> None:
+    with running(triggered=False, staleness_s=1.0) as rig:
+        rig.camera.push(GOOD, taken=time.perf_counter() - 5)
+        until(lambda: rig.line.dropped == 1)
+        rig.camera.dropped = 5
+        rig.camera.fault = SourceError("v0 has given no frame for 10 s")
+        until(lambda: rig.camera.opened == 2)
+        rig.camera.dropped = 0  # as of a camera that was opened anew
+        assert rig.line.dropped == 6
+        rig.detector.fault = ZeroDivisionError()
+        rig.camera.push(GOOD)
+        until(lambda: rig.line.state == "FAULT")
+        assert rig.line.acknowledge("Ana")
+        until(lambda: rig.line.state == "RUNNING")
+        assert rig.line.dropped >= 6
+
+
 def test_a_source_that_opens_its_camera_again_by_itself_says_why_it_waits() -> None:
     class Read(NamedTuple):
         state: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import perf_counter
 
@@ -15,6 +16,7 @@ import pytest
 from edgeirf.errors import FrameError, SourceError, UsageError
 from edgeirf.runtime.sources import open_source
 from edgeirf.runtime.sources.capture import FAILURES, CaptureCamera
+from edgeirf.runtime.sources.frame import Read
 from edgeirf.runtime.sources.live import QUEUE, LiveSource
 
 
@@ -65,6 +67,23 @@ def test_a_slow_reader_gets_the_newest_frames_and_a_count_of_the_others() -> Non
     camera.finish.set()
     source.close()
     assert camera.released
+
+
+def test_frames_that_the_camera_lost_are_counted_and_leave_a_gap() -> None:
+    class Numbering(CaptureCamera):
+        numbers = iter([7, 10])
+
+        def read(self, timeout: float) -> Read:
+            found = super().read(timeout)
+            return found if found.frame is None else Read("frame", replace(found.frame, sequence=next(self.numbers)))
+
+    camera = FakeCamera([True] * 2, hang=True)
+    source = LiveSource("0", Numbering("0", camera), timeout=5)
+    frames = iter(source)
+    assert [next(frames).frame_id for _ in range(2)] == [0, 3]
+    assert source.dropped == 2
+    camera.finish.set()
+    source.close()
 
 
 def test_failed_reads_are_errors_once_the_camera_goes_on() -> None:
