@@ -36,6 +36,8 @@ app = typer.Typer(
     help="A folder of good parts becomes a verdict on the line.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Boxes are for a terminal: a pipe gets lines of 80 columns without spaces at their ends.
+    rich_markup_mode="rich" if sys.stdout is not None and sys.stdout.isatty() else None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
