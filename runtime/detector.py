@@ -8,6 +8,10 @@ from collections import deque
 from dataclasses import dataclass
 from time import perf_counter
 from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgeirf.bundle import Bundle
 from edgeirf.conformal import check_rate
@@ -84,6 +88,13 @@ class Detector:
     def in_flight(self) -> int:
         """How many verdicts are due."""
         return len(self._queue)
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Memory for a camera's frames, for ``open_source(..., allocate=detector.allocate)``.
+
+        On a GPU it is page-locked, and frames in it are not copied on the host; elsewhere it is ordinary memory.
+        """
+        return self.executor.allocate(shape, dtype)
 
     def warm_up(self, size: tuple[int, int], pixel_format: PixelFormat = "bgr8") -> None:
         """Allocates buffers and runs the network once, so that the first part is not the slow one.

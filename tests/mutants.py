@@ -127,8 +127,8 @@ MUTANTS = (
     Mutant("runtime/scoring.py", "connectivity=8", "connectivity=4", "tests/runtime/test_scoring.py"),
     Mutant(
         "runtime/scoring.py",
-        "key=lambda region: -region.peak",
-        "key=lambda region: region.peak",
+        "key=lambda one: one[:3]",
+        "key=lambda one: one[1:3]",
         "tests/runtime/test_scoring.py",
     ),
     Mutant(

@@ -62,9 +62,9 @@ TESTED_ELSEWHERE = {
     "runtime/executors/base.py": "runtime/executors/test_cpu.py",  # an interface
     "runtime/executors/cuda_device.py": "gpu/on_driver/inside/test_tensorrt_device.py",
     "runtime/executors/gpu/executor.py": EXECUTOR,
+    "runtime/executors/gpu/lending.py": "gpu/on_driver/inside/test_lending.py",
     "runtime/executors/gpu/heat.py": EXECUTOR,
     "runtime/executors/gpu/keep_warm.py": EXECUTOR,
-    "runtime/executors/gpu/lending.py": "gpu/on_driver/inside/test_lending.py",
     "runtime/executors/gpu/maps.py": EXECUTOR,
     "runtime/executors/gpu/recording.py": EXECUTOR,
     "runtime/executors/gpu/resources.py": EXECUTOR,
@@ -98,6 +98,7 @@ TESTED_ELSEWHERE = {
     "runtime/selftest/checks.py": SELFTEST,
     "runtime/selftest/executor_checks.py": SELFTEST,
     "runtime/selftest/kernel_checks.py": SELFTEST,
+    "runtime/selftest/record_checks.py": SELFTEST,
     "runtime/sinks/jsonl.py": SINKS,
     "runtime/sinks/rejects.py": SINKS,
     "runtime/sinks/sink.py": SINKS,

@@ -91,11 +91,20 @@ class TensorRTNetwork:
 
 @dataclass(frozen=True)
 class LoadedGraph:
-    """A graph of a bundle whose engine is loaded: its key, its calibration, and the network that runs it."""
+    """A graph of a bundle whose engine is loaded.
+
+    Attributes:
+        key, model: the graph, and its calibration.
+        network: runs it.
+        layers, traffic: of the engine, each layer a launch, and the bytes of their inputs and outputs; 0 where the
+            cache could not keep it.
+    """
 
     key: str
     model: Model
     network: TensorRTNetwork
+    layers: int = 0
+    traffic: int = 0
 
 
 def load_graph(
@@ -144,7 +153,8 @@ def load_on(
     start = Start(bundle, provider.place, smaller)
 
     def load(key: str, model: Model) -> LoadedGraph:
-        return LoadedGraph(key, model, _load(provider, bundle, key, model, progress))
+        network = _load(provider, bundle, key, model, progress)
+        return LoadedGraph(key, model, network, *provider.size(bundle, key, model))
 
     return start.first(_fastest_first(provider, start, graphs, progress), load)
 

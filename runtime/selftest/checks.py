@@ -14,7 +14,7 @@ from edgeirf.runtime.bench.report import machine
 from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.doctor import examine
 from edgeirf.runtime.executors.machine import ThisMachine
-from edgeirf.runtime.selftest import executor_checks, kernel_checks
+from edgeirf.runtime.selftest import executor_checks, kernel_checks, record_checks
 from edgeirf.runtime.selftest.outcome import Figures, Outcome, Skip
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -41,6 +41,9 @@ def checks(bundle: Bundle, size: tuple[int, int], frames: int) -> Iterator[tuple
             f"engine and parity, {precision}",
             partial(with_tensorrt, partial(executor_checks.parity, subject, precision)),
         )
+        yield f"engine alone, {precision}", partial(with_tensorrt, partial(record_checks.engine, subject, precision))
+    yield "frame memory", partial(with_tensorrt, partial(record_checks.frame_memory, subject))
+    yield "first map", partial(with_tensorrt, partial(record_checks.first_map, subject))
     yield "raw formats and heat map", partial(with_tensorrt, partial(executor_checks.raw_formats, subject))
     yield "CUDA graphs", partial(with_tensorrt, partial(executor_checks.graphs, subject))
     yield "second process", partial(with_tensorrt, partial(executor_checks.second_process, subject))

@@ -74,8 +74,7 @@ class Subject:
             Skip: the bundle has no such graph.
             EdgeirfError: it does not run on the GPU.
         """
-        if precision not in {m.precision for m in self.bundle.manifest.models.values() if m.family != "onnxruntime"}:
-            raise Skip(f"the bundle has no {precision} graph: edgeirf export --precision {precision}")
+        self.need(precision)
         loaded = self.load_graph(precision)
         network, settings = loaded.network, self.bundle.manifest.preprocess
         try:
@@ -83,6 +82,11 @@ class Subject:
         except EdgeirfError:
             network.close()
             raise
+
+    def need(self, precision: str) -> None:
+        """Raises Skip where the bundle has no such graph for TensorRT."""
+        if precision not in {m.precision for m in self.bundle.manifest.models.values() if m.family != "onnxruntime"}:
+            raise Skip(f"the bundle has no {precision} graph: edgeirf export --precision {precision}")
 
     @property
     def limits(self) -> Limits:

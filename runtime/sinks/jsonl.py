@@ -97,7 +97,7 @@ class JsonLines(Sink):
 
 def _standard_output() -> BinaryIO:
     """Raises OSError where a launcher gave no standard output: the command line has put the null device there."""
-    if sys.stdout is None or getattr(sys.stdout, "name", "") == os.devnull:
+    if sys.stdout is None or getattr(sys.stdout, "name", None) == os.devnull:
         raise OSError("this process was started without it")
     return sys.stdout.buffer
 

@@ -80,12 +80,7 @@ class RejectSaver(Sink):
         self._thread.join()
         removed, self._ring.removed = self._ring.removed, 0
         if removed:
-            log.warning(
-                "%s: %d old pictures are deleted for new ones, the limit is %d MB",
-                self._folder,
-                removed,
-                self._limit_mb,
-            )
+            log.warning("%s: %d old pictures were deleted, the limit is %d MB", self._folder, removed, self._limit_mb)
         self._raise_error()
 
     def _raise_error(self) -> None:

@@ -162,6 +162,14 @@ class EngineCache:
         except EdgeirfError as error:
             log.debug("compiled kernels are not kept: %s", error)
 
+    def size(self, key: EngineKey) -> tuple[int, int]:
+        """Layers of a kept engine and the bytes that they move; zeros where it is not kept."""
+        try:
+            fusion = sealed.read_header(self.folder / key.file)["fusion"]
+            return int(fusion["layers"]), int(fusion["traffic"])
+        except (OSError, EdgeirfError, KeyError, TypeError, ValueError):
+            return 0, 0
+
     def milliseconds(self, key: EngineKey) -> float | None:
         """Median of one run of the engine on this GPU, as it was measured once; None before."""
         try:

@@ -52,6 +52,10 @@ class EngineProvider:
         if kernels and kernels != self.cache.kernels(name):
             self.cache.store_kernels(name, kernels)
 
+    def size(self, bundle: Bundle, key: str, model: Model) -> tuple[int, int]:
+        """See :meth:`EngineCache.size`."""
+        return self.cache.size(self._name(bundle, key, model))
+
     def milliseconds(self, bundle: Bundle, key: str, model: Model) -> float | None:
         """See :meth:`EngineCache.milliseconds`."""
         return self.cache.milliseconds(self._name(bundle, key, model))

@@ -43,7 +43,7 @@ def test_the_newest_pictures_stay_those_of_earlier_runs_make_room_first_and_file
     assert [name.split("_")[1] for name in kept] == ["000000.png", "000001.png", "000002.png"]
     assert (tmp_path / "holiday.png").exists()
     assert (tmp_path / "000001.txt").exists()
-    assert caplog.messages == [f"{tmp_path}: 2 old pictures are deleted for new ones, the limit is 1 MB"]
+    assert caplog.messages == [f"{tmp_path}: 2 old pictures were deleted, the limit is 1 MB"]
 
 
 @settings(deadline=None, max_examples=50)

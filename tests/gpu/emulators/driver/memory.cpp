@@ -34,6 +34,7 @@ CUresult allocate(size_t size, bool pinned, void** out) {
 }
 
 void protect(char* at, const Memory& memory, bool writable) {
+  if (getenv("STANDIN_PROTECT") && !atoi(getenv("STANDIN_PROTECT"))) return;
   mprotect(at, (memory.size + PAGE - 1) / PAGE * PAGE, writable ? PROT_READ | PROT_WRITE : PROT_READ);
 }
 

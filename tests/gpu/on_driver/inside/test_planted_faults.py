@@ -33,16 +33,19 @@ def no_wait_for_the_upload(patch: Patch, pair: Pair) -> None:
 
 
 def no_upload(patch: Patch, pair: Pair) -> None:
-    patch.setattr(SharedBuffer, "upload", lambda self, stream, size=None: None)
+    patch.setattr(SharedBuffer, "upload", lambda self, stream, size=None, values=None: None)
 
 
 def half_an_upload(patch: Patch, pair: Pair) -> None:
     real = SharedBuffer.upload
-    patch.setattr(SharedBuffer, "upload", lambda self, stream, size=None: real(self, stream, (size or 0) // 2))
+    patch.setattr(
+        SharedBuffer, "upload", lambda self, stream, size=None, values=None: real(self, stream, (size or 0) // 2)
+    )
 
 
-def no_download(patch: Patch, pair: Pair) -> None:
-    patch.setattr(SharedBuffer, "download", lambda self, stream, size=None: None)
+def a_result_that_the_kernel_does_not_write_to(patch: Patch, pair: Pair) -> None:
+    for slot in pair.cuda._gpu.slots:
+        patch.setattr(slot.result, "host", slot.result.host.copy())
 
 
 def network_output_elsewhere(patch: Patch, pair: Pair) -> None:
@@ -83,7 +86,7 @@ FAULTS = [
     no_wait_for_the_upload,
     no_upload,
     half_an_upload,
-    no_download,
+    a_result_that_the_kernel_does_not_write_to,
     network_output_elsewhere,
     stages_out_of_order,
     one_slot_for_two_frames,
@@ -127,6 +130,7 @@ def test_every_fault_shows(
     frames: list[np.ndarray],
     monkeypatch: Patch,
 ) -> None:
+    monkeypatch.setenv("STANDIN_PROTECT", "0")  # writing too early must show in the scores, not end the process
     pair = make_pair()
     fault(monkeypatch, pair)
     assert wrong(pair, frames)

@@ -17,8 +17,9 @@ from edgeirf.runtime.bench import Workload
 from edgeirf.runtime.executors import tensorrt as tensorrt_module
 from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.executors.gpu.executor import GpuExecutor
+from edgeirf.runtime.executors.gpu.frame_layout import Geometry
 from edgeirf.runtime.executors.tensorrt import LoadedGraph, TensorRTNetwork
-from edgeirf.runtime.selftest import executor_checks, outcome
+from edgeirf.runtime.selftest import executor_checks, outcome, record_checks
 from edgeirf.settings import Preprocess
 
 
@@ -58,6 +59,9 @@ Check = Callable[[executor_checks.Subject], outcome.Figures]
 CHECKS: dict[str, Check] = {
     "parity": lambda subject: executor_checks.parity(subject, "fp32"),
     "raw": executor_checks.raw_formats,
+    "engine": lambda subject: record_checks.engine(subject, "fp32"),
+    "frame memory": lambda subject: record_checks.frame_memory(subject, 3),
+    "first map": record_checks.first_map,
     "graphs": executor_checks.graphs,
     "pauses": lambda subject: executor_checks.keep_warm(subject, gaps=2, gap_s=0.05),
     "latency": lambda subject: executor_checks.latency(
@@ -88,6 +92,24 @@ def test_frames_that_run_without_a_graph_fail_the_check(subject: executor_checks
     done = outcome.run("graphs", lambda: executor_checks.graphs(subject))
     assert (done.status, done.detail) == ("failed", "7 of 7 frames did not run as a CUDA graph")
     assert done.figures["nodes"] == 0
+
+
+def test_a_map_without_the_peak_of_its_verdict_is_found(
+    subject: executor_checks.Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GpuExecutor, "fetch_map", lambda self, wanted: np.zeros((32, 32), np.float32))
+    done = outcome.run("first map", lambda: record_checks.first_map(subject))
+    assert (done.status, done.detail) == ("failed", "the map of a frame does not hold its verdict's peak")
+
+
+def test_lent_memory_that_is_read_wrongly_is_found(
+    subject: executor_checks.Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Geometry.offset
+    monkeypatch.setattr(Geometry, "offset", lambda self, frame: None if real(self, frame) is None else 4 * self.pitch)
+    monkeypatch.setattr(Geometry, "nbytes", property(lambda self: self.pitch * (self.rows - 4)))
+    done = outcome.run("frame memory", lambda: record_checks.frame_memory(subject, 1))
+    assert done.status == "failed"
 
 
 def test_a_leak_is_found(subject: executor_checks.Subject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,98 @@
+"""A line on the GPU's path: the GPU is lost, and the CPU takes over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import driver_control
+import numpy as np
+import pytest
+from ort_engine import OrtEngine
+
+import edgeirf
+from edgeirf.bundle import Bundle
+from edgeirf.part import PartVerdict
+from edgeirf.runtime.audit.history import History, Query
+from edgeirf.runtime.executors import tensorrt as tensorrt_module
+from edgeirf.runtime.executors.cuda_device import CudaDevice
+from edgeirf.runtime.executors.tensorrt import LoadedGraph, TensorRTNetwork
+from edgeirf.runtime.line.config import read_config
+from edgeirf.runtime.line.line import Line
+from edgeirf.runtime.line.opening import open_plan
+
+LINE = """[line]
+deadline_ms = {deadline}
+cpu_takeover = true
+[detector]
+model = "{model}"
+device = "tensorrt"
+[[camera]]
+name = "top"
+uri = "parts"
+[records]
+audit = "audit.db"
+"""
+
+
+@pytest.fixture(autouse=True)
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Opens the bundle's graph as an :class:`OrtEngine`, on a real :class:`CudaDevice`."""
+
+    def load_graph(bundle: Bundle, graphs: object, progress: object = None) -> LoadedGraph:
+        model = bundle.manifest.models["fp32"]
+        graph = OrtEngine(bundle.member(model.file), (1, 3, *bundle.manifest.preprocess.size))
+        return LoadedGraph("fp32", model, TensorRTNetwork(graph, CudaDevice()))
+
+    monkeypatch.setattr(tensorrt_module, "load_graph", load_graph)
+    yield
+    driver_control.sweep()  # a GPU that is lost gives nothing back
+
+
+@pytest.mark.parametrize(("deadline", "taken_over"), [(20_000, True), (1, False)])
+def test_the_cpu_takes_over_from_a_lost_gpu_where_it_meets_the_deadline(
+    tiny_path: Path, tmp_path: Path, good: Callable[..., np.ndarray], deadline: int, taken_over: bool
+) -> None:
+    (tmp_path / "parts").mkdir()
+    for seed in range(9):
+        cv2.imwrite(str(tmp_path / "parts" / f"{seed}.png"), good(seed))
+    (tmp_path / "line.toml").write_text(LINE.format(deadline=deadline, model=tiny_path))
+    said: list[str] = []
+    seen: list[PartVerdict] = []
+    states: list[tuple[str, str]] = []
+
+    def decided(verdict: PartVerdict) -> None:
+        seen.append(verdict)
+        if len(seen) == 3:
+            driver_control.fail("cuEventSynchronize", 1, driver_control.UNKNOWN, times=1_000_000)
+
+    def changed(state: str, reason: str) -> None:
+        states.append((state, reason))
+        if state == "FAULT":  # nobody acknowledges
+            line.stop()
+
+    line = Line(open_plan(read_config(tmp_path / "line.toml"), said.append), decided, changed)
+    problem = line.run()
+    rows = list(History(tmp_path / "audit.db").rows(Query()))
+    devices = [row.device for row in rows if row.kind == "model"]
+    if not taken_over:
+        assert any("the CPU does not take over" in one for one in said)
+        assert devices == ["tensorrt"]
+        assert "FAULT" in [state for state, _ in states]
+        assert all(verdict.reject for verdict in seen[5:])
+        return
+    assert problem is None
+    assert [verdict.part_id for verdict in seen] == list(range(1, 10))
+    failed = [verdict for verdict in seen if verdict.reason == "error"]
+    assert 1 <= len(failed) <= 2  # those in the GPU
+    assert all(verdict.reject for verdict in failed)
+    with edgeirf.load(tiny_path, "cpu", threads=1) as cpu:
+        expected = [cpu(good(seed)).reject for seed in range(9)]
+    assert not all(expected)
+    for verdict, reject in zip(seen, expected, strict=True):
+        assert verdict in failed or verdict.reject == reject
+    assert [state for state, _ in states][:3] == ["READY", "RUNNING", "DEGRADED"]
+    assert states[2][1].endswith(": the CPU inspects")
+    assert devices == ["tensorrt", "cpu"]
+    assert {row.device for row in rows if row.kind == "part" and row.reason == "inspected"} == {"tensorrt", "cpu"}
