@@ -36,6 +36,8 @@ app = typer.Typer(
     help="A folder of good parts becomes a verdict on the line.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Boxes are for a terminal: a pipe gets lines of 80 columns without spaces at their ends.
+    rich_markup_mode="rich" if sys.stdout is not None and sys.stdout.isatty() else None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
@@ -94,6 +96,8 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except MemoryError as error:
+        _fail("there is not enough memory: use smaller frames or close other programs", 1, error)
     except OSError as error:  # of this machine, not of the program: a full disk behind standard output
         place = "standard output" if error.filename is None else printable(error.filename)
         _fail(f"{place}: {error.strerror or error}", 1, error)

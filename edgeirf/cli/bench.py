@@ -69,9 +69,8 @@ def main(
         with engine_progress() as progress:
             measured.append(measure(bundle, target, work, progress))
     height, width = frame_size(images[0], raw)
-    typer.echo(
-        f"{bundle.label}, {width}x{height} pixels, deadline {deadline_ms:g} ms, on {report.machine()['processor']}"
-    )
+    typer.echo(f"{bundle.label}, {width}x{height} pixels, deadline {deadline_ms:g} ms")
+    typer.echo(f"on {report.machine()['processor']}")
     for line in report.lines(work, measured):
         typer.echo(line)
     if json_file is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import textwrap
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -57,46 +58,39 @@ def lines(work: Workload, measured: list[Measurement]) -> Iterator[str]:
     """The table of totals, then of stages, then what did not run."""
     ran = [one for one in measured if one.error is None]
     if ran:
-        yield from _totals(ran)
-        yield ""
-        yield from _stages(ran)
+        yield f"{'total, ms':11} {'frames':>7} {'p50':>9} {'p95':>9} {'p99':>9} {'p99.9':>9} {'max':>9} {'late':>7}"
+    for one in ran:
+        yield from _totals(one)
+    if ran:
+        yield "p50 by stage, steady, ms:"
+    for one in ran:
+        stages = ", ".join(f"{s} {one.steady[s]['p50_ms']:.3f}" for s in STAGES if s in one.steady)
+        yield from _wrapped(f"{_name(one)}: {stages}")
     for one in measured:
         if one.error is not None:
-            yield f"{one.target.backend} {one.target.model}: did not run: {one.error}"
+            yield f"{_name(one)}: did not run: {one.error}"
     if any(one.counts.get("steady", 1000) < 1000 for one in ran):
-        yield "p99.9 of fewer than 1000 frames is the slowest one: --frames 1000 or more for a figure of its own"
+        yield "p99.9 of fewer than 1000 frames is the slowest one: --frames 1000 or more"
 
 
-def _totals(ran: list[Measurement]) -> Iterator[str]:
-    width = max(len(f"{one.target.backend} {one.target.model}") for one in ran)
-    yield (
-        f"{'':{width}}  {'arrivals':9} {'frames':>6} {'p50':>8} {'p95':>8} {'p99':>8} {'p99.9':>8} {'max':>8} ms"
-        f" {'frames/s':>9} {'late':>5} {'MB':>6} {'J/frame':>8}"
-    )
-    for one in ran:
-        for arrivals in ("steady", "triggered"):
-            total = getattr(one, arrivals).get("total")
-            if total is None:
-                continue
-            first = arrivals == "steady"
-            numbers = " ".join(f"{total[name]:8.2f}" for name in PERCENTILES)
-            rate = f"{one.throughput:9.1f}" if first else f"{'':9}"
-            memory = f"{one.memory_mb:6.0f}" if first and one.memory_mb is not None else f"{'':6}"
-            energy = f"{one.joules_per_frame:8.3f}" if first and one.joules_per_frame is not None else f"{'':8}"
-            name = f"{one.target.backend} {one.target.model}" if first else ""
-            yield (
-                f"{name:{width}}  {arrivals:9} {one.counts[arrivals]:6} {numbers}   "
-                f" {rate} {one.late[arrivals]:5} {memory} {energy}"
-            ).rstrip()
+def _totals(one: Measurement) -> Iterator[str]:
+    """The name with what belongs to the whole run, then a row for each way in which frames arrive."""
+    memory = "" if one.memory_mb is None else f", {one.memory_mb:.0f} MB"
+    energy = "" if one.joules_per_frame is None else f", {one.joules_per_frame:.3f} J a frame"
+    yield f"{_name(one)}: {one.throughput:.1f} frames/s{memory}{energy}"
+    for arrivals in ("steady", "triggered"):
+        total = getattr(one, arrivals).get("total")
+        if total is not None:
+            numbers = " ".join(f"{total[name]:9.2f}" for name in PERCENTILES)
+            yield f"  {arrivals:9} {one.counts[arrivals]:7} {numbers} {one.late[arrivals]:7}"
 
 
-def _stages(ran: list[Measurement]) -> Iterator[str]:
-    used = [stage for stage in STAGES if any(stage in one.steady for one in ran)]
-    width = max(len(f"{one.target.backend} {one.target.model}") for one in ran)
-    yield f"{'p50 by stage, steady':{width}}  " + " ".join(f"{stage:>11}" for stage in used)
-    for one in ran:
-        cells = [f"{one.steady[stage]['p50_ms']:11.3f}" if stage in one.steady else f"{'':11}" for stage in used]
-        yield f"{one.target.backend + ' ' + one.target.model:{width}}  {' '.join(cells)}".rstrip()
+def _name(one: Measurement) -> str:
+    return f"{one.target.backend} {one.target.model}"
+
+
+def _wrapped(line: str) -> list[str]:
+    return textwrap.wrap(line, 80, subsequent_indent="  ")
 
 
 def _nested(measured: list[Measurement], arrivals: str) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ peak bandwidth. The bytes are the least possible: parameters once, input and out
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -98,20 +99,23 @@ def choose(name: str) -> list[Gpu]:
 def lines(label: str, cost: Cost, gpus: list[Gpu]) -> Iterator[str]:
     """The table, and how it is to be read."""
     flops = cost.matrix_flops + cost.other_flops
-    yield (
+    yield from textwrap.wrap(
         f"{label}: {flops / 1e9:.3f} GFLOP a frame, {cost.matrix_flops / 1e9:.3f} of them in convolutions and matrix "
-        f"products; {cost.weights / 1e6:.2f} M parameters"
+        f"products; {cost.weights / 1e6:.2f} M parameters",
+        80,
     )
     sizes = ", ".join(f"{least_bytes(cost, p) / 1e6:.2f} MB in {p}" for p in PRECISIONS)
-    yield f"bytes at least: {sizes}; {4 * cost.activations / 1e6:.1f} MB more in fp32 if nothing were fused"
+    more = f"{4 * cost.activations / 1e6:.1f} MB more in fp32 if nothing were fused"
+    yield from textwrap.wrap(f"bytes at least: {sizes}; {more}", 80)
     yield ""
-    yield f"{'COMPUTED, not measured: ms at least':36}" + "".join(f"{p:>12}{'limit':>12}" for p in PRECISIONS)
+    yield "COMPUTED, not measured: ms at least"
+    yield f"{'':21}" + "".join(f"{p:>8}{'limit':>11}" for p in PRECISIONS)
     for gpu in gpus:
         bounds = [bound(cost, gpu, precision) for precision in PRECISIONS]
-        yield f"{gpu.name:36}" + "".join(f"{b.milliseconds:12.4f}{b.limit:>12}" for b in bounds)
+        yield f"{gpu.name:21}" + "".join(f"{b.milliseconds:8.4f}{b.limit:>11}" for b in bounds)
     yield ""
-    yield "The network alone, batch 1, at data-sheet peaks. Networks have reached 17 to 35 % of them on an Orin, small"
-    yield "ones and depth-wise convolutions less."
+    yield "The network alone, batch 1, at data-sheet peaks. Networks have reached 17 to"
+    yield "35 % of them on an Orin, small ones and depth-wise convolutions less."
 
 
 def to_json(cost: Cost, gpus: list[Gpu]) -> dict[str, object]:

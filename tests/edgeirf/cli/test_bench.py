@@ -21,6 +21,7 @@ def test_bench_writes_json_and_plot(tiny_path: Path, tmp_path: Path) -> None:
         app, ["bench", str(tiny_path), *options, "--json", str(out), "--plot", str(picture), "--size", "120x90"]
     )
     assert done.exit_code == 0, done.output
+    assert all(len(line) <= 80 and line == line.rstrip() for line in done.stdout.splitlines())
     assert set(json.loads(out.read_text())["backends"]["onnxruntime-cpu"]["fp32"]) == STAGES
     assert picture.read_text().startswith("<svg")
 
@@ -48,6 +49,7 @@ def test_roofline_is_marked_as_computed(tiny_path: Path, tmp_path: Path) -> None
     done = CliRunner().invoke(app, ["bench", str(tiny_path), "--roofline", "all", "--json", str(out)])
     assert done.exit_code == 0, done.output
     assert "COMPUTED, not measured" in done.output
+    assert all(len(line) <= 80 and line == line.rstrip() for line in done.stdout.splitlines())
     told = json.loads(out.read_text())["roofline"]
     assert told["computed"] is True
     assert told["gpus"]["AGX Orin 64 GB"]["int8"]["ms"] > 0

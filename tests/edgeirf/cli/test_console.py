@@ -70,3 +70,24 @@ def test_verdicts_for_a_standard_output_that_is_not_there_are_an_error(tiny_path
     done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, timeout=120, check=False)
     assert done.returncode == 1
     assert "cannot write standard output" in done.stderr
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["train"]])
+def test_help_in_a_pipe_has_80_columns_and_no_spaces_at_the_ends(command: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeirf", *command, "--help"], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "Usage: " in done.stdout
+    assert [line for line in done.stdout.splitlines() if len(line) > 80 or line != line.rstrip()] == []
+
+
+def test_too_little_memory_is_one_line() -> None:
+    code = (
+        "import sys, edgeirf.cli.info as info\n"
+        "def ask(*_): bytearray(1 << 60)\n"
+        "info.Bundle.read = ask\n"
+        "from edgeirf.entry import main; sys.argv = ['edgeirf', 'info', 'x.irf']; main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("edgeirf: there is not enough memory")
