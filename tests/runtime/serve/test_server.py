@@ -224,9 +224,9 @@ def test_systemd_hears_of_the_server(
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(30)
         with serving(tiny_detector, path):
-            assert manager.recv(100) == f"READY=1\nSTATUS=listens on {path}".encode()
-            assert [manager.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3  # also while no frame comes
-        while (said := manager.recv(100)) == b"WATCHDOG=1":
+            assert manager.recv(4096) == f"READY=1\nSTATUS=listens on {path}".encode()
+            assert [manager.recv(4096) for _ in range(3)] == [b"WATCHDOG=1"] * 3  # also while no frame comes
+        while (said := manager.recv(4096)) == b"WATCHDOG=1":
             pass
         assert said == b"STOPPING=1"
 

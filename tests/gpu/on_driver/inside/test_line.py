@@ -40,7 +40,7 @@ audit = "audit.db"
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Opens the bundle's graph as an :class:`OrtEngine`, on a real :class:`CudaDevice`."""
 
-    def load_graph(bundle: Bundle, graphs: object, progress: object = None) -> LoadedGraph:
+    def load_graph(bundle: Bundle, graphs: object, *_: object) -> LoadedGraph:
         model = bundle.manifest.models["fp32"]
         graph = OrtEngine(bundle.member(model.file), (1, 3, *bundle.manifest.preprocess.size))
         return LoadedGraph("fp32", model, TensorRTNetwork(graph, CudaDevice()))
