@@ -18,6 +18,7 @@ from edgeirf.runtime.audit.history import History, Query
 from edgeirf.runtime.executors import tensorrt as tensorrt_module
 from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.executors.tensorrt import LoadedGraph, TensorRTNetwork
+from edgeirf.runtime.line import opening
 from edgeirf.runtime.line.config import read_config
 from edgeirf.runtime.line.line import Line
 from edgeirf.runtime.line.opening import open_plan
@@ -50,14 +51,21 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     driver_control.sweep()  # a GPU that is lost gives nothing back
 
 
-@pytest.mark.parametrize(("deadline", "taken_over"), [(20_000, True), (1, False)])
+@pytest.mark.parametrize(("cpu_ms", "taken_over"), [(None, True), (20_001.0, False)])
 def test_the_cpu_takes_over_from_a_lost_gpu_where_it_meets_the_deadline(
-    tiny_path: Path, tmp_path: Path, good: Callable[..., np.ndarray], deadline: int, taken_over: bool
+    tiny_path: Path,
+    tmp_path: Path,
+    good: Callable[..., np.ndarray],
+    cpu_ms: float | None,
+    taken_over: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if cpu_ms is not None:
+        monkeypatch.setattr(opening, "measured_ms", lambda *_: cpu_ms)
     (tmp_path / "parts").mkdir()
     for seed in range(9):
         cv2.imwrite(str(tmp_path / "parts" / f"{seed}.png"), good(seed))
-    (tmp_path / "line.toml").write_text(LINE.format(deadline=deadline, model=tiny_path))
+    (tmp_path / "line.toml").write_text(LINE.format(deadline=20_000, model=tiny_path))
     said: list[str] = []
     seen: list[PartVerdict] = []
     states: list[tuple[str, str]] = []
