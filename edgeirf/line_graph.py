@@ -30,34 +30,10 @@ _OUTPUTS = {
 }
 OPERATORS = frozenset(
     (
-        *(
-            "Add",
-            "And",
-            "Cast",
-            "Clip",
-            "Concat",
-            "Conv",
-            "Div",
-            "Equal",
-            "Floor",
-            "Gather",
-            "GreaterOrEqual",
-            "Identity",
-        ),
-        *("Less", "LessOrEqual", "MatMul", "MatMulInteger", "Max", "Min", "Mod", "Mul", "Not", "Range", "ReduceMax"),
-        *(
-            "ReduceMean",
-            "ReduceMin",
-            "ReduceSum",
-            "ReduceSumSquare",
-            "Reshape",
-            "Round",
-            "Shape",
-            "Slice",
-            "Sqrt",
-            "Sub",
-        ),
-        *("TopK", "Transpose", "Unsqueeze", "Where"),
+        *("Add", "And", "Cast", "Clip", "Concat", "Conv", "Div", "Equal", "Floor", "Gather", "GreaterOrEqual"),
+        *("Identity", "Less", "LessOrEqual", "MatMul", "MatMulInteger", "Max", "Min", "Mod", "Mul", "Not"),
+        *("Range", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare", "Reshape", "Round"),
+        *("Shape", "Slice", "Sqrt", "Sub", "TopK", "Transpose", "Unsqueeze", "Where"),
     )
 )
 """Around the network. Inside it is what :func:`edgeirf.onnx_check.check_graph` has passed."""
@@ -76,6 +52,7 @@ def state(manifest: Manifest, key: str, network: bytes) -> str:
         dataclasses.asdict(manifest.preprocess),
         manifest.false_reject_rate,
         manifest.products,
+        None if manifest.frame is None else dataclasses.asdict(manifest.frame),
         (key, model.precision, hashlib.sha256(network).hexdigest()),
         dataclasses.asdict(model.scoring),
         {name: dataclasses.asdict(own) for name, own in model.calibration.items()},

@@ -12,6 +12,7 @@ from onnx import TensorProto, compose, helper
 
 from edgeirf.errors import UsageError
 from edgeirf.export.standalone.area_mean import MAX_SIDE, Axis, Pixels, area_mean
+from edgeirf.export.standalone.contract import add_contract, formats_of
 from edgeirf.export.standalone.formats import PLAIN, plain_values, to_planes
 from edgeirf.export.standalone.nodes import Nodes
 from edgeirf.export.standalone.scored import add_decision, add_score
@@ -64,13 +65,15 @@ def standalone(
     field = check_graph(network, tiles, settings.size)
     loaded = compose.add_prefix(onnx.load_from_string(network), PREFIX)
     _check(manifest, key, loaded)
+    if fixed is not None:
+        _check_format(manifest, pixel_format)
     limits = [one.limits(manifest.false_reject_rate) for one in model.calibration.values()]
     nodes = Nodes()
     product, red_first = "product", "red_first"
     if fixed is not None:
         product = nodes.whole(list(model.calibration).index(fixed.product))
         red_first = nodes.constant(pixel_format in ("rgb8", "rgb16"), np.bool_)
-    fits = _add_input(nodes, settings, pixel_format, red_first, loaded.graph.input[0].name)
+    fits = _add_input(nodes, manifest, pixel_format, red_first, loaded.graph.input[0].name)
     split = len(nodes.nodes)
     add_score(nodes, loaded.graph.output[0].name, field, settings, model.scoring, fits)
     add_decision(nodes, limits, product)
@@ -136,8 +139,17 @@ def _check(manifest: Manifest, key: str, network: onnx.ModelProto) -> None:
         raise UsageError(f"the standalone graph is of opset {OPSET}, {key} of {opset}: choose another --precision")
 
 
-def _add_input(nodes: Nodes, settings: Preprocess, pixel_format: PixelFormat, red_first: str, image: str) -> str:
+def _check_format(manifest: Manifest, pixel_format: PixelFormat) -> None:
+    """Raises for a format of which every frame would be refused."""
+    known = formats_of(manifest.frame)
+    raw_fits = manifest.frame is None or 8 in manifest.frame.depths
+    if pixel_format not in known if pixel_format in PLAIN else not raw_fits:
+        raise UsageError(f"the model takes no {pixel_format} frames: --pixel-format is one of {', '.join(known)}")
+
+
+def _add_input(nodes: Nodes, manifest: Manifest, pixel_format: PixelFormat, red_first: str, image: str) -> str:
     """Frame to network input; returns the name of a bool: the frame can be inspected."""
+    settings = manifest.preprocess
     colours, side_by_side, wide = nodes.whole(3), nodes.whole(1), nodes.whole(1)
     if pixel_format in PLAIN:
         colours, wide = plain_values(nodes, "frame")
@@ -148,6 +160,9 @@ def _add_input(nodes: Nodes, settings: Preprocess, pixel_format: PixelFormat, re
         sides = pixels.sides
     (rows, columns), (height, width) = settings.tiles, settings.size
     lengths, fits = _area(nodes, sides, settings)
+    if manifest.frame is not None:
+        kind = (colours, wide) if pixel_format in PLAIN else None
+        fits = nodes("And", fits, add_contract(nodes, manifest.frame, sides, kind))
     down, across = Axis(lengths[0], rows, height), Axis(lengths[1], columns, width)
     means = area_mean(nodes, pixels, down, across, (side_by_side, wide))
     order = nodes("Where", red_first, nodes.whole([0, 1, 2]), nodes.whole([2, 1, 0]))
@@ -234,11 +249,12 @@ def _map_size(settings: Preprocess) -> tuple[int, int]:
 def metadata(manifest: Manifest, key: str, pixel_format: PixelFormat, fixed: Fixed | None) -> dict[str, str]:
     """What the graph says of itself; ``docs/embed_contract.md`` lists the keys."""
     settings = manifest.preprocess
-    height, width = smallest_frame(settings)
+    known = None if manifest.frame is None or manifest.frame.width is None else manifest.frame
+    height, width = smallest_frame(settings) if known is None else (known.height, known.width)
     rows, columns = _map_size(settings)
     plain = pixel_format in PLAIN
     only = pixel_format if fixed is not None and plain else None
-    formats = [name for name in PLAIN if only is None or not _swapped(name, only)] if plain else [pixel_format]
+    formats = [one for one in formats_of(manifest.frame) if only is None or not _swapped(one, only)]
     found = {
         "schema": str(SCHEMA),
         "version": manifest.edgeirf,
@@ -247,7 +263,8 @@ def metadata(manifest: Manifest, key: str, pixel_format: PixelFormat, fixed: Fix
         "precision": manifest.models[key].precision,
         "products": json.dumps(manifest.products, ensure_ascii=False),
         "false_reject_rate": repr(manifest.false_reject_rate),
-        "pixel_formats": ",".join(formats),
+        "pixel_formats": ",".join(formats if plain else [pixel_format]),
+        "frame": "" if known is None else f"{width}x{height}",
         "min_width": str(width),
         "min_height": str(height),
         "max_side": str(MAX_SIDE),

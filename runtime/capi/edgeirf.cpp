@@ -951,7 +951,10 @@ class Local final : public edgeirf {
     if (!formats_[size_t(frame.format)])
       throw Error(EDGEIRF_FRAME, std::string("the bundle takes ") + info.at("edgeirf.pixel_formats") + " frames, not " + frame.layout().name +
                                      ": convert the frame, or export the bundle for this format");
-    const std::string size = "the frame has " + text(frame.width) + "x" + text(frame.height) + " pixels, ";
+    const std::string sides = text(frame.width) + "x" + text(frame.height), size = "the frame has " + sides + " pixels, ";
+    const auto known = info.find("edgeirf.frame");
+    if (known != info.end() && !known->second.empty() && known->second != sides)
+      throw Error(EDGEIRF_FRAME, size + "the model knows " + known->second + ": set the camera to the resolution the model was trained with");
     if (std::max(frame.width, frame.height) > max_side_) throw Error(EDGEIRF_FRAME, size + "a side has " + text(max_side_) + " at most");
     if (frame.width >= min_width_ && frame.height >= min_height_) return;
     const auto roi = info.find("edgeirf.roi");

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeirf.bundle import Bundle, write
 from edgeirf.conformal import Calibration
 from edgeirf.errors import BundleError
+from edgeirf.frame_contract import FrameContract
 from edgeirf.line_graph import MEMBER, OPERATORS, check_line, state
 from edgeirf.manifest import Manifest
 
@@ -53,8 +54,9 @@ def renamed(manifest: Manifest) -> Manifest:
         lambda one: replace(one, false_reject_rate=0.2),
         lambda one: replace(one, preprocess=replace(one.preprocess, roi=(0, 0, 64, 65))),
         lambda one: replace(one, preprocess=replace(one.preprocess, color="gray")),
+        lambda one: replace(one, frame=FrameContract(96, 80, 8, 3)),
     ],
-    ids=["scores", "scoring", "product", "rate", "region", "colour"],
+    ids=["scores", "scoring", "product", "rate", "region", "colour", "frame"],
 )
 def test_a_stale_graph_is_neither_written_nor_read(
     bundle: Bundle, tmp_path: Path, change: Callable[[Manifest], Manifest]

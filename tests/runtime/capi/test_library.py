@@ -18,6 +18,7 @@ from embed_vectors import GROUPS, VECTORS, frame_of
 
 import edgeirf
 from edgeirf.bundle import Bundle
+from edgeirf.frame_contract import FrameContract
 from edgeirf.runtime.capi.sources import FOLDER
 from edgeirf.runtime.serve.protocol import FORMATS
 
@@ -66,6 +67,23 @@ def test_every_layout_of_the_same_pixels_has_the_same_score(whole: Any, host: Mo
     rgb_padded = np.ascontiguousarray(padded)
     rgb_padded[:, : width * 3] = bgr[..., ::-1].reshape(height, -1)
     assert whole.inspect(rgb_padded.ctypes.data, width, height, host.RGB8, padded.strides[0])[0].score == want
+
+
+def test_frames_that_the_model_does_not_know_are_rejects_by_name(
+    open_line: Callable[..., Any], host: ModuleType, tiny_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = tiny_bundle(tmp_path / "m.irf", held_out=9, line=True, frame=FrameContract(96, 80, 8, 3))
+    with open_line(path) as line:
+        verdict, _ = line.inspect(bytes([128, 120, 126]) * 96 * 80, 96, 80, host.BGR8)
+        assert verdict.error == 0
+        assert np.isfinite(verdict.score)
+        for size, form, message in (
+            ((80, 96), host.BGR8, "the frame has 80x96 pixels, the model knows 96x80: set the camera"),
+            ((96, 80), host.GRAY8, "the bundle takes bgr8,rgb8 frames, not gray8"),
+            ((96, 80), host.BGR16, "the bundle takes bgr8,rgb8 frames, not bgr16"),
+        ):
+            with pytest.raises(host.EdgeirfError, match=message):
+                line.inspect(bytes(96 * 80 * 6), *size, form)
 
 
 def test_gray_is_colour_of_equal_values(whole: Any, host: ModuleType) -> None:
