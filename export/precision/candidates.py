@@ -22,6 +22,7 @@ from edgeirf.export.methods.fit import Fitted, HeldOutFields, fit, noise_moments
 from edgeirf.export.onnx.head import density_nodes, head_products
 from edgeirf.export.onnx.passes.fp16 import to_fp16
 from edgeirf.export.onnx.products import layer_of, product_names
+from edgeirf.export.precision.coverage import LEAST, Batches, coverage
 from edgeirf.export.precision.network import faithful
 from edgeirf.export.precision.quantisers.choice import quantiser
 from edgeirf.export.precision.quantisers.own import Layout
@@ -160,7 +161,7 @@ class Prover:
         maker = quantiser(name, self.fp32.graph, batches, method)
         few = batches[:: max(1, len(batches) // SENSITIVITY_PICTURES)]
         found = sensitivities(self.fp32.whitened, maker.ranges, few)
-        reason = _too_few(calibration)
+        reason = _too_few(calibration) or self._too_narrow(calibration, batches)
         layouts: tuple[tuple[str, Layout], ...] = (("int8", "onnxruntime"), ("int8-tensorrt", "tensorrt"))
         made = []
         for key, layout in layouts:
@@ -172,6 +173,18 @@ class Prover:
             )
             made.append(self._made(key, layout, candidate, reason or refused, report))
         return made
+
+    def _too_narrow(self, calibration: Pictures, shown: Batches) -> str | None:
+        if calibration is self.evidence.held_out:
+            return None
+        good = batches_of(self.evidence.held_out, self.fp32.settings, CALIBRATION_PICTURES)
+        found = coverage(self.fp32.graph, shown, good)
+        if found >= LEAST:
+            return None
+        return (
+            f"calibrated on pictures that show {found:.0%} of the range of the held-out parts' values, less than "
+            f"{LEAST:.0%}: calibrate on good parts of this product"
+        )
 
     def _tune(
         self, key: str, layout: Layout, maker: Quantiser, found: Mapping[str, float], once: bool

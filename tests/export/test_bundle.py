@@ -45,8 +45,12 @@ def plain(unified_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ids=["full", "standard", "diagonal", "invad3", "invad1"],
 )
 def test_a_bundle_finds_what_is_not_normal(tmp_path: Path, unified_run: Run, plain: Path, options: Options) -> None:
-    path = plain if options == Options() else tmp_path / "m.irf"
-    assert path == plain or export(unified_run, path, options).parity <= 1e-4
+    path = plain
+    if options != Options():
+        path = tmp_path / "m.irf"
+        exported = export(unified_run, path, options)
+        assert exported.parity <= 1e-4
+        assert exported.images == 16
     blue = Path(unified_run.config.data) / "blue"
     with edgeirf.load(path, product="blue", threads=1) as detector:
         assert detector.bundle.manifest.products == ("blue", "red")
@@ -133,11 +137,11 @@ def test_killed_while_exporting(tmp_path: Path, unified_run: Run) -> None:
     """At several moments: never half a bundle under the final name."""
     command = [sys.executable, "-m", "edgeirf", "export", str(unified_run.folder), "--output", "m.irf", "--force"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for delay in (2.0, 4.0):
+    for delay in (0.5, 2.0, 3.5):
         with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as process:
             time.sleep(delay)
             process.send_signal(signal.SIGKILL)
         if (tmp_path / "m.irf").exists():
             edgeirf.Bundle.read(tmp_path / "m.irf")
-    export(unified_run, tmp_path / "m.irf", Options())
+    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode == 0
     edgeirf.Bundle.read(tmp_path / "m.irf")

@@ -39,13 +39,7 @@ def test_a_frame_costs_two_kernels_one_graph_launch_and_one_wait(make_pair: Make
         "host_functions": 3,  # the network
         "kernels": 6,
         "synchronisations": 3,
-        **(
-            {
-                "bytes_up": 3 * 64 * 64 * 3,
-            }
-            if memory == "discrete"
-            else {}
-        ),
+        **({"bytes_up": 3 * 64 * 64 * 3} if memory == "discrete" else {}),
     }
 
 
