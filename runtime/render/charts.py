@@ -55,7 +55,7 @@ def histogram(good: Sequence[float], defective: Sequence[float], held_out: Seque
         *_row(x, edges, defective, Axis(0, 1, 272, 164), "bad", f"{len(defective)} defective"),
     ]
     body += [_line(x(score), 276, x(score), 286, "rug") for score in held_out]
-    body += [_text(x(tick), 306, f"{tick:g}", "middle") for tick in x.ticks(7)]
+    body += _tick_labels(x, 306)
     body.append(_line(x(threshold), 26, x(threshold), 286, "threshold"))
     anchor = "start" if x(threshold) < 520 else "end"
     body.append(_text(x(threshold) + (6 if anchor == "start" else -6), 20, f"threshold {threshold:.4g}", anchor))
@@ -68,7 +68,7 @@ def held_out_histogram(held_out: Sequence[float], threshold: float) -> str:
     x = _score_axis(np.array([*held_out, threshold]))
     edges = _edges(x, threshold)
     body = [*_row(x, edges, held_out, Axis(0, 1, 162, 34), "good", f"{len(held_out)} held-out good parts")]
-    body += [_text(x(tick), 184, f"{tick:g}", "middle") for tick in x.ticks(7)]
+    body += _tick_labels(x, 184)
     body.append(_line(x(threshold), 26, x(threshold), 162, "threshold"))
     body.append(_text(x(threshold) - 6, 20, f"threshold {threshold:.4g}", "end"))
     body.append(_text(x.end, 204, "image score" + (", logarithmic" if x.log else ""), "end"))
@@ -169,6 +169,12 @@ def _round_values(low: float, high: float, about: int) -> list[float]:
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
     first = math.ceil(low / step)
     return [round(i * step, 12) for i in range(first, math.floor(high / step) + 1)]
+
+
+def _tick_labels(x: Axis, y: float) -> list[str]:
+    """One that would stand out over the end of the axis ends at its tick: there is no room beside it."""
+    labels = [(x(tick), f"{tick:g}") for tick in x.ticks(7)]
+    return [_text(at, y, label, "end" if at + 5 * len(label) > x.end else "middle") for at, label in labels]
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:

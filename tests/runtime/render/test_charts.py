@@ -76,6 +76,13 @@ def test_wide_positive_scores_get_a_logarithmic_axis() -> None:
     assert "logarithmic" not in histogram([-1.0], [4000.0], [0.5], 1.0)
 
 
+def test_a_label_at_the_end_of_the_axis_is_not_cut_off() -> None:
+    svg = histogram([0.0], [5000.0], [0.0], 2500.0)
+    found = re.findall(r'y="306.0" text-anchor="(\w+)">(\d+)', svg)
+    assert found[-1] == ("end", "5000")
+    assert {anchor for anchor, _ in found[:-1]} == {"middle"}
+
+
 def test_roc_runs_from_corner_to_corner() -> None:
     false, true = roc(np.array([False, True, False, True]), np.array([1.0, 2.0, 3.0, 4.0]))
     svg = roc_curve(false, true, (0.5, 1.0))

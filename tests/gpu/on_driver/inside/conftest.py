@@ -11,9 +11,14 @@ import pytest
 from ort_engine import OrtEngine
 from pairs import InOrder, MakePair, Pair
 
+from edgeirf.bundle import Bundle
 from edgeirf.conformal import Limits
+from edgeirf.runtime.executors import golden
+from edgeirf.runtime.executors import tensorrt as tensorrt_module
 from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
+from edgeirf.runtime.executors.tensorrt import LoadedGraph, TensorRTNetwork
 from edgeirf.settings import Preprocess, Scoring
 
 LIMITS = Limits(threshold=25.0, pixel_threshold=20.0, scores=tuple(float(score) for score in range(2, 40)))
@@ -64,6 +69,23 @@ def make_pair(tiny_onnx: bytes) -> Iterator[MakePair]:
     for pair in made:
         pair.cuda.close()
         assert pair.engine.closed == 1
+
+
+@pytest.fixture
+def engines(monkeypatch: pytest.MonkeyPatch) -> list[OrtEngine]:
+    """A bundle's graph is opened as an :class:`OrtEngine`, on a real :class:`CudaDevice`: all that were opened."""
+    opened: list[OrtEngine] = []
+
+    def load_graph(bundle: Bundle, graphs: object, *_: object) -> LoadedGraph:
+        model, settings = bundle.manifest.models["fp32"], bundle.manifest.preprocess
+        shape = (settings.tiles[0] * settings.tiles[1], 3, *settings.size)
+        opened.append(OrtEngine(bundle.member(model.file), shape))
+        network = TensorRTNetwork(opened[-1], CudaDevice())
+        golden.check(bundle, model, network)
+        return LoadedGraph("fp32", model, network)
+
+    monkeypatch.setattr(tensorrt_module, "load_graph", load_graph)
+    return opened
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,12 +12,8 @@ import pytest
 from ort_engine import OrtEngine
 
 import edgeirf
-from edgeirf.bundle import Bundle
 from edgeirf.part import PartVerdict
 from edgeirf.runtime.audit.history import History, Query
-from edgeirf.runtime.executors import tensorrt as tensorrt_module
-from edgeirf.runtime.executors.cuda_device import CudaDevice
-from edgeirf.runtime.executors.tensorrt import LoadedGraph, TensorRTNetwork
 from edgeirf.runtime.line import opening
 from edgeirf.runtime.line.config import read_config
 from edgeirf.runtime.line.line import Line
@@ -38,15 +34,8 @@ audit = "audit.db"
 
 
 @pytest.fixture(autouse=True)
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Opens the bundle's graph as an :class:`OrtEngine`, on a real :class:`CudaDevice`."""
-
-    def load_graph(bundle: Bundle, graphs: object, *_: object) -> LoadedGraph:
-        model = bundle.manifest.models["fp32"]
-        graph = OrtEngine(bundle.member(model.file), (1, 3, *bundle.manifest.preprocess.size))
-        return LoadedGraph("fp32", model, TensorRTNetwork(graph, CudaDevice()))
-
-    monkeypatch.setattr(tensorrt_module, "load_graph", load_graph)
+def given_back(engines: list[OrtEngine]) -> Iterator[None]:
+    """On the GPU's path, and nothing is left of it."""
     yield
     driver_control.sweep()  # a GPU that is lost gives nothing back
 

@@ -15,38 +15,21 @@ import pytest
 from ort_engine import OrtEngine
 
 import edgeirf
-from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError, FrameError
 from edgeirf.runtime.bench.measure import Workload, overlapped
 from edgeirf.runtime.cuda import modules
-from edgeirf.runtime.executors import golden
-from edgeirf.runtime.executors import tensorrt as tensorrt_module
 from edgeirf.runtime.executors.cpu import CpuExecutor
-from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.executors.gpu import keep_warm as keepwarm
 from edgeirf.runtime.executors.gpu.executor import GpuExecutor
-from edgeirf.runtime.executors.tensorrt import LoadedGraph, TensorRTNetwork
 
 Make = Callable[..., np.ndarray]
 
 
 @pytest.fixture(autouse=True)
-def engines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[OrtEngine]]:
-    """Opens the bundle's graph as an :class:`OrtEngine`, on a real :class:`CudaDevice`."""
-    opened: list[OrtEngine] = []
-
-    def load_graph(bundle: Bundle, graphs: object, *_: object) -> LoadedGraph:
-        model = bundle.manifest.models["fp32"]
-        settings = bundle.manifest.preprocess
-        shape = (settings.tiles[0] * settings.tiles[1], 3, *settings.size)
-        opened.append(OrtEngine(bundle.member(model.file), shape))
-        network = TensorRTNetwork(opened[-1], CudaDevice())
-        golden.check(bundle, model, network)
-        return LoadedGraph("fp32", model, network)
-
-    monkeypatch.setattr(tensorrt_module, "load_graph", load_graph)
-    yield opened
-    assert [engine.closed for engine in opened] == [1] * len(opened)
+def given_back(engines: list[OrtEngine]) -> Iterator[None]:
+    """On the GPU's path, and nothing is left of it."""
+    yield
+    assert [engine.closed for engine in engines] == [1] * len(engines)
 
 
 @pytest.mark.parametrize("device", ["tensorrt", "auto"])

@@ -15,11 +15,7 @@ import pytest
 from ort_engine import OrtEngine
 
 import edgeirf
-from edgeirf.bundle import Bundle
 from edgeirf.errors import BackendError
-from edgeirf.runtime.executors import tensorrt as tensorrt_module
-from edgeirf.runtime.executors.cuda_device import CudaDevice
-from edgeirf.runtime.executors.tensorrt import LoadedGraph, TensorRTNetwork
 from edgeirf.runtime.line.pipeline import run_pipeline
 from edgeirf.runtime.line.stats import Stats
 from edgeirf.runtime.sinks import Sink
@@ -69,15 +65,8 @@ class Taken(Sink):
 
 
 @pytest.fixture(autouse=True)
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Opens the bundle's graph as an :class:`OrtEngine`, on a real :class:`CudaDevice`."""
-
-    def load_graph(bundle: Bundle, graphs: object, *_: object) -> LoadedGraph:
-        model = bundle.manifest.models["fp32"]
-        graph = OrtEngine(bundle.member(model.file), (1, 3, *bundle.manifest.preprocess.size))
-        return LoadedGraph("fp32", model, TensorRTNetwork(graph, CudaDevice()))
-
-    monkeypatch.setattr(tensorrt_module, "load_graph", load_graph)
+def given_back(engines: list[OrtEngine]) -> Iterator[None]:
+    """On the GPU's path, and nothing is left of it."""
     yield
     assert driver_control.live() == {}
 
