@@ -56,7 +56,6 @@ TESTED_ELSEWHERE = {
     "runtime/doctor/gpu.py": DOCTOR,
     "runtime/doctor/jetson.py": DOCTOR,
     "runtime/doctor/machine.py": DOCTOR,
-    "runtime/doctor/probe.py": DOCTOR,
     "runtime/doctor/software.py": DOCTOR,
     "runtime/doctor/system.py": DOCTOR,
     "runtime/executors/base.py": "runtime/executors/test_cpu.py",  # an interface

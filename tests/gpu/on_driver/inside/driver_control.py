@@ -12,6 +12,9 @@ _library.standin_counts.restype = ctypes.c_long
 OUT_OF_MEMORY, UNKNOWN, LAUNCH_FAILED = 2, 999, 719
 KINDS = ("memory", "streams", "events", "graphs", "modules", "contexts")
 
+SCHEDULES = ("lazy", "others", "random", "eager")
+"""For :func:`schedule`."""
+
 
 def count(what: str) -> int:
     """Calls of an entry point, or one of: launches, kernels, graph_launches, graph_captures, synchronisations,

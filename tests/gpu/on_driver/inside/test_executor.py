@@ -15,11 +15,9 @@ from pairs import MakePair
 
 from edgeirf.errors import BackendError, FrameError, UsageError
 from edgeirf.runtime.cuda.compiler import fitting_compilers
-from edgeirf.runtime.executors.exclusive import EXCLUSIVE
 from edgeirf.runtime.executors.gpu.keep_warm import KeepWarm
 from edgeirf.settings import Preprocess, Scoring
 
-SCHEDULES = ["lazy", "others", "random", "eager"]
 Make = Callable[..., np.ndarray]
 
 
@@ -55,123 +53,6 @@ def test_nothing_is_allocated_for_a_frame(make_pair: MakePair, memory: str, good
     asked = {name for name in driver_control.counts() if "Alloc" in name or "Create" in name or "Capture" in name}
     assert asked == set()
     assert driver_control.count("device_allocations") == driver_control.count("pinned_allocations") == 0
-
-
-def test_captured_again_only_for_another_shape_or_format(make_pair: MakePair, good: Make) -> None:
-    pair = make_pair()
-    captures = []
-    for shape, pixel_format in [((64, 64), None), ((64, 64), "bgr8"), ((80, 70), None), ((80, 70), "rgb8")]:
-        driver_control.reset()
-        pair.compare(good(0, shape), pixel_format)
-        captures.append(driver_control.count("graph_captures"))
-    assert captures == [1, 0, 1, 1]
-
-
-@pytest.mark.parametrize("entry", ["cuStreamBeginCapture", "cuGraphInstantiate"])
-def test_without_graphs_frames_are_queued_call_by_call(
-    entry: str, make_pair: MakePair, memory: str, good: Make, bad: Make, caplog: pytest.LogCaptureFixture
-) -> None:
-    pair = make_pair()
-    driver_control.fail(entry, 1, 801, times=1000)
-    with caplog.at_level("WARNING", "edgeirf"):
-        pair.compare(bad(0))
-        pair.cuda.start(good(1))
-        pair.cuda.start(bad(2))
-        pair.agree(pair.cuda.next(), good(1))
-        pair.agree(pair.cuda.next(), bad(2))
-        assert pair.cuda.tick()
-        pair.compare(bad(3))
-    assert driver_control.count("graph_launches") == 0
-    assert "no CUDA graph" in caplog.text
-
-
-def test_a_capture_that_was_spoilt_is_tried_again(make_pair: MakePair, memory: str, good: Make) -> None:
-    """Another thread of the host program waits for the context at that moment (NVIDIA/TensorRT issue 2888)."""
-    pair = make_pair()
-    real, answers = pair.engine.enqueue, []
-
-    def wait_for_the_context() -> None:
-        with pair.cuda._gpu.context.current():
-            answers.append(ctypes.CDLL("libcuda.so.1").cuCtxSynchronize())
-
-    def enqueue(stream: int) -> None:
-        if len(answers) < 2:  # the plain run, then the first capture
-            thread = threading.Thread(target=wait_for_the_context)
-            thread.start()
-            thread.join()
-        real(stream)
-
-    pair.engine.enqueue = enqueue
-    for seed in range(6):
-        pair.compare(good(seed))
-    assert answers == [0, 900]
-    assert pair.cuda.launches.single in (2, 3)
-    assert pair.cuda.launches.graph >= 3
-    assert pair.cuda.graph_nodes() > 2
-
-
-def test_nothing_is_captured_while_an_engine_is_built(make_pair: MakePair, good: Make) -> None:
-    """A frame does not wait for the build either."""
-    pair = make_pair()
-    built, holding = threading.Event(), threading.Event()
-
-    def build() -> None:
-        with EXCLUSIVE:
-            holding.set()
-            built.wait(60)
-
-    builder = threading.Thread(target=build)
-    builder.start()
-    assert holding.wait(60)
-    pair.compare(good(0))
-    assert pair.cuda.launches == (0, 1)
-    assert driver_control.count("cuStreamBeginCapture") == 0
-    built.set()
-    builder.join()
-    pair.compare(good(1))
-    assert pair.cuda.launches == (1, 1)
-
-
-def test_an_engine_that_cannot_be_captured_is_not(
-    make_pair: MakePair, good: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    pair = make_pair()
-    monkeypatch.setattr(pair.engine, "capturable", lambda stream: False)
-    pair.compare(good(0))
-    assert driver_control.count("cuStreamBeginCapture") == 0
-    assert "this engine cannot be captured" in caplog.text
-
-
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_an_engine_with_streams_of_its_own_is_captured_too(
-    schedule: str, make_pair: MakePair, memory: str, good: Make, bad: Make
-) -> None:
-    pair = make_pair(auxiliary=True)
-    driver_control.schedule(schedule, seed=2)
-    for frame in (good(0), bad(1), good(2)):
-        pair.compare(frame)
-    assert pair.cuda.launches == (3, 0)
-
-
-def test_an_engine_that_fails_in_a_capture_costs_the_graph_and_no_verdict(make_pair: MakePair, good: Make) -> None:
-    """enqueueV3 gives False and leaves the capture invalid, as where TensorRT wants to allocate in it."""
-    pair = make_pair()
-    real, failed = pair.engine.enqueue, []
-
-    def enqueue(stream: int) -> None:
-        library, status = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()
-        library.cuStreamIsCapturing(ctypes.c_void_p(stream), ctypes.byref(status))
-        if status.value and not failed:
-            failed.append(library.cuStreamSynchronize(ctypes.c_void_p(stream)))
-            raise BackendError("TensorRT failed: it gave no reason")
-        real(stream)
-
-    pair.engine.enqueue = enqueue
-    for seed in range(4):
-        pair.compare(good(seed))
-    assert failed == [900]
-    assert pair.cuda.launches.graph >= 1
-    assert pair.cuda.launches.single >= 1
 
 
 @pytest.mark.parametrize(
@@ -215,7 +96,7 @@ def test_a_camera_that_is_known_costs_its_first_frames_nothing(make_pair: MakePa
         make_pair(Preprocess(size=(32, 32), roi=(2, 2, 30, 30))).cuda.warm_up((20, 20), "bgr8")
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", driver_control.SCHEDULES)
 def test_two_frames_in_flight(schedule: str, make_pair: MakePair, memory: str, good: Make, bad: Make) -> None:
     pair = make_pair()
     driver_control.schedule(schedule, seed=3)
@@ -227,7 +108,7 @@ def test_two_frames_in_flight(schedule: str, make_pair: MakePair, memory: str, g
         pair.agree(pair.cuda.next(), now)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", driver_control.SCHEDULES)
 def test_one_frame_after_the_other(schedule: str, make_pair: MakePair, memory: str, good: Make, bad: Make) -> None:
     pair = make_pair()
     driver_control.schedule(schedule, seed=5)
@@ -273,83 +154,6 @@ def test_a_bad_frame_does_no_harm(frame: np.ndarray, message: str, make_pair: Ma
         pair.cuda.inspect(frame)
     assert message in str(raised.value)
     pair.compare(good(0))
-
-
-class TestMaps:
-    """The map stays on the GPU until asked for."""
-
-    def test_not_fetched_unless_asked_for(self, make_pair: MakePair, discrete: None, good: Make) -> None:
-        cuda = make_pair().cuda
-        cuda.inspect(good(0))
-        driver_control.reset()
-        inspected = cuda.inspect(good(1))
-        assert driver_control.count("bytes_down") == 0  # the kernel writes the 64 bytes where the host reads them
-        assert inspected.map.array().shape == (32, 32)
-        assert driver_control.count("bytes_down") == 32 * 32 * 4
-        inspected.map.array()
-        assert driver_control.count("bytes_down") == 32 * 32 * 4
-
-    def test_gone_with_the_next_frame_in_its_place(self, make_pair: MakePair, good: Make) -> None:
-        cuda = make_pair().cuda
-        first = cuda.inspect(good(0))
-        cuda.inspect(good(1))
-        with pytest.raises(UsageError, match="before the next frame"):
-            first.map.array()
-
-    def test_kept_while_somebody_holds_a_frame_with_regions(
-        self, make_pair: MakePair, memory: str, good: Make, bad: Make
-    ) -> None:
-        pair = make_pair()
-        rejected = pair.cuda.inspect(bad(0))
-        pair.compare(good(1))
-        pair.agree(rejected, bad(0))
-
-    def test_of_the_frame_before_while_another_is_in_flight(self, make_pair: MakePair, memory: str, good: Make) -> None:
-        pair = make_pair()
-        pair.cuda.start(good(0))
-        pair.cuda.start(good(1))
-        pair.agree(pair.cuda.next(), good(0))
-        pair.agree(pair.cuda.next(), good(1))
-
-    def test_not_after_the_executor_is_closed(self, make_pair: MakePair, good: Make) -> None:
-        cuda = make_pair().cuda
-        inspected = cuda.inspect(good(0))
-        cuda.close()
-        with pytest.raises(BackendError, match="closed"):
-            inspected.map.array()
-
-    @pytest.mark.parametrize("make_frame", ["good", "bad"])
-    def test_not_spoilt_by_preparing_for_another_camera(
-        self, make_frame: str, make_pair: MakePair, memory: str, request: pytest.FixtureRequest
-    ) -> None:
-        pair, frame = make_pair(), request.getfixturevalue(make_frame)(0)
-        inspected = pair.cuda.inspect(frame)
-        pair.cuda.warm_up((200, 100), "bgr8")
-        if make_frame == "bad":  # regions: kept for whoever holds it
-            pair.agree(inspected, frame)
-            return
-        with pytest.raises(UsageError, match="before the next frame"):
-            inspected.map.array()
-
-    @pytest.mark.parametrize("spots", [1, 3, 20])
-    def test_regions_do_not_wait_for_the_frame_after(
-        self, spots: int, make_pair: MakePair, discrete: None, good: Make
-    ) -> None:
-        """More of them than fit into 64 bytes are fetched past the computing that is under way."""
-        pair = make_pair(Preprocess(size=(256, 256)), Scoring(sigma=0.0))
-        frame = np.full((256, 256, 3), 128, np.uint8)
-        for spot in range(spots):
-            row, column = divmod(spot, 6)
-            frame[row * 40 + 10 : row * 40 + 18, column * 40 + 10 : column * 40 + 18] = 255
-        pair.cuda.warm_up((256, 256), "bgr8")
-        pair.cuda.start(frame)
-        pair.cuda.start(good(1, (256, 256)))
-        driver_control.reset()
-        inspected = pair.cuda.next()
-        assert len(inspected.regions) == spots
-        assert driver_control.count("host_functions") == 1  # its own network, not the next frame's
-        pair.agree(inspected, frame)
-        pair.cuda.next()
 
 
 class TestKeepWarm:
