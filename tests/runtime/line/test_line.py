@@ -58,8 +58,10 @@ def test_it_stops_after_so_many_parts() -> None:
 
 def test_a_live_camera_that_is_faster_than_the_detector_drops_frames_and_counts_them() -> None:
     with running(triggered=False) as rig:
-        rig.detector.delay_s = 0.2
-        for _ in range(5):
+        rig.detector.delay_s = 1.0
+        rig.camera.push(GOOD)
+        until(lambda: rig.detector.delay_s == 0)  # it is at work on the first frame
+        for _ in range(4):
             rig.camera.push(GOOD)
         until(lambda: len(rig.seen) == 2 and rig.camera._queue.empty())
         assert rig.line.dropped == 3
