@@ -12,8 +12,8 @@ from edgeirf.errors import EdgeirfError
 
 RESERVE = 256 * 10**6
 """Bytes that stay free on the disk, for the audit and what else runs on the machine."""
-_OURS = re.compile(r"(\d{8}T\d{9}Z_)?\d{6,}\S*(\.png|_overlay\.jpg)")
-"""Names of :func:`edgeirf.runtime.sinks.rejects.file_name`: nothing else in the folder is ever removed."""
+_NAME = re.compile(r"(\d{8}T\d{9}Z_)?(\d{6,}\S*?)(\.png|_overlay\.jpg)")
+"""Names of :func:`edgeirf.runtime.sinks.rejects.file_name`."""
 
 
 def free_bytes(folder: Path) -> int:
@@ -45,7 +45,7 @@ class PictureRing:
         self._kept: deque[tuple[Path, int]] = deque()
         self._size = 0
         if limit is not None:
-            found = [(path.stat(), path) for path in folder.iterdir() if _OURS.fullmatch(path.name) and path.is_file()]
+            found = [(path.stat(), path) for path in folder.iterdir() if _is_ours(path) and path.is_file()]
             for status, path in sorted(found, key=lambda one: (one[0].st_mtime_ns, one[1].name)):
                 self.add(path, status.st_size)
 
@@ -79,3 +79,13 @@ class PictureRing:
         except OSError as error:
             raise EdgeirfError(f"cannot remove the old picture {path}: {error.strerror or error}") from None
         self.removed += 1
+
+
+def _is_ours(path: Path) -> bool:
+    """Nothing else in the folder is ever removed: a name without a time may be a user's, unless the pair is there."""
+    found = _NAME.fullmatch(path.name)
+    if found is None:
+        return False
+    time, number, ending = found.groups()
+    pair = path.with_name(f"{number}{'_overlay.jpg' if ending == '.png' else '.png'}")
+    return time is not None or pair.is_file()

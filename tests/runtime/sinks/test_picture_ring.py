@@ -46,6 +46,15 @@ def test_the_newest_pictures_stay_those_of_earlier_runs_make_room_first_and_file
     assert caplog.messages == [f"{tmp_path}: 2 old pictures were deleted, the limit is 1 MB"]
 
 
+def test_a_picture_without_a_time_is_taken_for_a_reject_only_with_its_overlay(tmp_path: Path) -> None:
+    for name in ("000001_part.png", "000001_part_overlay.jpg", "000002_holiday.png"):
+        (tmp_path / name).write_bytes(bytes(400))
+    ring = PictureRing(tmp_path, 500, lambda folder: PLENTY)
+    assert ring.makes_room(400)
+    assert ring.removed == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["000002_holiday.png"]
+
+
 @settings(deadline=None, max_examples=50)
 @given(sizes=st.lists(st.integers(1, 400), max_size=30), limit=st.integers(1, 1000))
 def test_the_folder_never_has_more_than_the_limit_and_keeps_the_newest(
