@@ -20,7 +20,7 @@ from edgeirf import bundle
 from edgeirf.calib.conditions.directions import measure_directions
 from edgeirf.calib.conditions.tolerances import Tolerances
 from edgeirf.calib.evaluation.odd_pictures import Examination
-from edgeirf.calib.fitting.density import Scale, scale_name
+from edgeirf.calib.fitting.density import Scale, channels, scale_name
 from edgeirf.calib.fitting.gaussian import Fit, Gaussian
 from edgeirf.calib.fitting.ranges import METHODS
 from edgeirf.calib.fitting.ranges import Method as RangeMethod
@@ -166,7 +166,7 @@ def export(
     progress("residual fields of the good parts")
     parts = Parts.of(run, extractor, _field(net, timesteps, options.method))
     fitted = fit(parts.training, parts.held_out, options.gaussian, scoring, settings)
-    scoring = replace(scoring, scales=tuple(map(scale_name, fitted.scales)))
+    scoring = replace(scoring, scales=tuple(map(scale_name, channels(fitted.scales))))
     others = []
     for number, fold in enumerate(folds, 1):
         progress(f"residual fields of the good parts, fold {number} of {len(folds)}")
