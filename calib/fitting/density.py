@@ -10,8 +10,8 @@ Parts lie roughly the same way, and some places of them vary more than others: a
 the mean distance of good parts at that place, relative to the mean of all places, smoothed and bounded.
 
 Where the Gaussians are full and the grid is not too large, windows of 2 and 4 have a Gaussian for each place instead of
-a common one with a profile (:mod:`edgeirf.calib.fitting.places`). The smallest window then says where in a window
-the part is unusual, and no more how much; windows of 8 add nothing.
+a common one with a profile (:mod:`edgeirf.calib.fitting.places`). The smallest window then says only where in a window
+the part is unusual, and larger windows are left out: they find nothing more (benchmarks/RESULTS.md).
 
 One more scale reads the texture of the whole part: a Gaussian of log(mean of v^2 over the grid), channel by channel,
 where v is the field whitened by the Gaussian of the smallest window.
@@ -149,12 +149,12 @@ def fit_scales(
         fit: kind of Gaussian.
         noise: of what a reduced precision adds to the field; it is independent of the field, so its mean and
             covariance are added.
-        placed: windows with a Gaussian for each place; larger ones but for the whole grid are left out.
+        placed: windows with a Gaussian for each place; those that share one are left out then, but for the smallest.
     """
     scales = [
         Scale(w, _fit(w, own, fit, None if noise is None else noise[w]))
         for w, own in moments.items()
-        if not placed or w <= max(placed)
+        if not placed or w in (1, *placed)
     ]
     base = scales[0].gaussian
     totals: dict[int, Floats] = {}
