@@ -53,14 +53,12 @@ class Places:
 
     def distances(self, field: NDArray[np.float64]) -> NDArray[np.float64]:
         """Half the squared Mahalanobis distance of every place, ``(N, C, h, w)`` to ``(N, h, w)``."""
-        read = (
-            np.ascontiguousarray(field.reshape(*field.shape[:2], -1).transpose(2, 0, 1), np.float32)
-            - self.mean[:, None]
-        )
+        vectors = field.reshape(*field.shape[:2], -1).transpose(2, 0, 1)
+        read = np.ascontiguousarray(vectors, np.float32) - self.mean[:, None]
         along = np.square(read @ self.directions.transpose(0, 2, 1)) @ self.known[:, :, None]
-        squares = (np.square(read).sum(-1) - along[..., 0]) * self.precision[:, None]
-        distances = 0.5 * np.maximum(squares, 0).T.reshape(len(field), *field.shape[2:])
-        return distances.astype(np.float64)
+        squares = (np.square(read).sum(-1) - along[..., 0]).astype(np.float64) * self.precision[:, None]
+        distances: NDArray[np.float64] = 0.5 * np.maximum(squares, 0).T.reshape(len(field), *self.grid)
+        return distances
 
 
 class PlaceMoments:
