@@ -114,18 +114,19 @@ class _Placed(nn.Module):
         super().__init__()
         self.window, self.gain, self.power = scale.window, scale.gain, scale.power
         self.grid = places.grid
-        self.register_buffer("mean", torch.from_numpy(places.mean)[:, :, None])
-        self.register_buffer("directions", torch.from_numpy(places.directions))
+        self.register_buffer("mean", torch.from_numpy(places.mean)[:, None])
+        self.register_buffer("directions", torch.from_numpy(places.directions).mT.contiguous())
         self.register_buffer("known", torch.from_numpy(places.known)[:, :, None])
         self.register_buffer("precision", torch.from_numpy(0.5 * places.precision)[:, None])
 
     def forward(self, field: Tensor) -> Tensor:
         """``(N, C, h, w)``, whitened, to nats ``(N, 1, h', w')``."""
         # Fixed numbers of channels and places: the exported graph computes no shape.
-        read = functional.avg_pool2d(field, self.window, 1).reshape(-1, self.mean.shape[1], self.mean.shape[0])
-        at_places = read.permute(2, 1, 0) - self.mean  # (P, C, N)
-        along = (torch.square(self.directions @ at_places) * self.known).sum(1)  # (P, N)
-        nats = functional.relu(torch.square(at_places).sum(1) - along) * self.precision
+        places, _, channels = self.mean.shape
+        read = functional.avg_pool2d(field, self.window, 1).reshape(-1, channels, places)
+        at_places = read.permute(2, 0, 1) - self.mean  # (P, N, C)
+        along = torch.square(at_places @ self.directions) @ self.known  # (P, N, 1)
+        nats = functional.relu(torch.square(at_places).sum(2) - along[:, :, 0]) * self.precision
         return _nats(nats.permute(1, 0).reshape(-1, 1, *self.grid), self.gain, self.power)
 
 
