@@ -34,6 +34,7 @@ from edgeirf.export.methods.fit import field_of, fit
 from edgeirf.export.methods.graph import BundleGraph
 from edgeirf.export.methods.invad import Invad, invad_timesteps
 from edgeirf.export.methods.irf import Irf
+from edgeirf.export.onnx.passes.halves import stored_in_half
 from edgeirf.export.onnx.trace import to_onnx
 from edgeirf.export.precision.candidates import PRECISIONS, Fp32, Made, Prover
 from edgeirf.export.precision.quantisers.choice import QUANTISERS
@@ -237,11 +238,11 @@ def export(
         models={"fp32": model, **{made.key: made.model for made in shipped}},
     )
     members = {
-        model.file: onnx_bytes,
+        model.file: stored_in_half(onnx_bytes),
         directions.MEMBER: drift_member(pictures, golden_member["images"], settings, config.tolerate),
         bundle.GOLDEN: _npz(golden_member),
         bundle.REPORT: model_page(manifest, executor, pictures).encode(),
-        **{made.model.file: made.graph for made in shipped},
+        **{made.model.file: stored_in_half(made.graph) for made in shipped},
     }
     left_out = ""
     if options.standalone:

@@ -99,10 +99,11 @@ class PlaceMoments:
         kept = min(DIRECTIONS, self._count // SAMPLES_A_DIRECTION, channels // 2)
         values = np.maximum(values, 1e-6 * usual[:, 0])
         nu = np.exp(np.log(values[:, : channels - kept]).mean(1))
+        directions = vectors[:, :, channels - kept :].transpose(0, 2, 1)
         return Places(
             self._grid,
             mean.astype(np.float32),
-            np.ascontiguousarray(vectors[:, :, channels - kept :].transpose(0, 2, 1)),
+            np.ascontiguousarray(directions.astype(np.float16), np.float32),  # what FP16 holds: half of the bundle
             1 - nu[:, None] / values[:, channels - kept :],
             1 / nu,
         )

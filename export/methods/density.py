@@ -122,11 +122,10 @@ class _Placed(nn.Module):
     def forward(self, field: Tensor) -> Tensor:
         """``(N, C, h, w)``, whitened, to nats ``(N, 1, h', w')``."""
         # Fixed numbers of channels and places: the exported graph computes no shape.
-        places, _, channels = self.mean.shape
-        read = functional.avg_pool2d(field, self.window, 1).reshape(-1, channels, places)
+        read = functional.avg_pool2d(field, self.window, 1).reshape(-1, self.mean.shape[2], self.mean.shape[0])
         at_places = read.permute(2, 0, 1) - self.mean  # (P, N, C)
         along = torch.square(at_places @ self.directions) @ self.known  # (P, N, 1)
-        nats = functional.relu(torch.square(at_places).sum(2) - along[:, :, 0]) * self.precision
+        nats = functional.relu(torch.square(at_places).sum(2, keepdim=True) - along).squeeze(2) * self.precision
         return _nats(nats.permute(1, 0).reshape(-1, 1, *self.grid), self.gain, self.power)
 
 

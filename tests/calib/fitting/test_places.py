@@ -41,7 +41,7 @@ def test_the_distance_is_that_of_the_covariance_with_its_small_eigenvalues_made_
         values[:-kept] = np.exp(np.log(values[:-kept]).mean())
         centred = fresh[:, :, row, column] - read.mean(0)
         expected = 0.5 * np.square(centred @ vectors / np.sqrt(values)).sum(1)
-        assert found[:, row, column] == pytest.approx(expected, rel=1e-3)
+        assert found[:, row, column] == pytest.approx(expected, rel=1e-2)  # directions are rounded to FP16
 
 
 def test_a_place_knows_what_is_usual_there_and_nowhere_else() -> None:
