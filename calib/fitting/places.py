@@ -8,7 +8,8 @@ Soc. B 61, 1999) keeps the K directions in which a place varies most, and one va
     Sigma = sum_k lambda_k v_k v_k^T + nu (1 - sum_k v_k v_k^T)
     x^T Sigma^-1 x = (|x|^2 - sum_k (1 - nu / lambda_k) (v_k^T x)^2) / nu
 
-nu is the geometric mean of the other eigenvalues.
+nu is the geometric mean of the other eigenvalues. A place has few samples, so its covariance is shrunk towards that of
+all places together, which is the unit in a whitened field and counts as much as C samples.
 """
 
 from __future__ import annotations
@@ -29,8 +30,6 @@ DIRECTIONS = 32
 """K, of some 200 channels."""
 SAMPLES_A_DIRECTION = 4
 """Fewer samples do not show a direction."""
-SHRINKAGE = 0.1
-"""Share of the unit covariance: one good part is one sample of a place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +93,8 @@ class PlaceMoments:
             mean, covariance = mean + noise.mean, covariance + noise.covariance.astype(np.float32)
         channels = mean.shape[1]
         usual = np.trace(covariance, axis1=1, axis2=2)[:, None, None] / channels
-        shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * usual * np.eye(channels, dtype=np.float32)
+        share = channels / (channels + self._count)
+        shrunk = (1 - share) * covariance + share * usual * np.eye(channels, dtype=np.float32)
         values, vectors = np.linalg.eigh(shrunk)
         kept = min(DIRECTIONS, self._count // SAMPLES_A_DIRECTION, channels // 2)
         values = np.maximum(values, 1e-6 * usual[:, 0])

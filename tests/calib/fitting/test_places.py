@@ -5,7 +5,7 @@ import pytest
 
 from edgeirf.calib.fitting.density import distances, fit_scales, placed_for, pooled_moments
 from edgeirf.calib.fitting.gaussian import Moments
-from edgeirf.calib.fitting.places import DIRECTIONS, SHRINKAGE, PlaceMoments, Places, few_enough
+from edgeirf.calib.fitting.places import DIRECTIONS, PlaceMoments, Places, few_enough
 
 GRID = (3, 4)
 CHANNELS = 8
@@ -36,12 +36,14 @@ def test_the_distance_is_that_of_the_covariance_with_its_small_eigenvalues_made_
     for row, column in np.ndindex(*GRID):
         read = field[:, :, row, column]
         covariance = np.cov(read.T, bias=True)
-        covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * np.trace(covariance) / CHANNELS * np.eye(CHANNELS)
+        unit = np.trace(covariance) * np.eye(CHANNELS) / CHANNELS
+        covariance = (400 * covariance + CHANNELS * unit) / (400 + CHANNELS)
         values, vectors = np.linalg.eigh(covariance)
         values[:-kept] = np.exp(np.log(values[:-kept]).mean())
         centred = fresh[:, :, row, column] - read.mean(0)
         expected = 0.5 * np.square(centred @ vectors / np.sqrt(values)).sum(1)
-        assert found[:, row, column] == pytest.approx(expected, rel=1e-2)  # directions are rounded to FP16
+        # 4 is usual. Directions are rounded to FP16, which shows where one varies a hundred times more than the others.
+        assert found[:, row, column] == pytest.approx(expected, abs=0.1)
 
 
 def test_a_place_knows_what_is_usual_there_and_nowhere_else() -> None:
