@@ -47,7 +47,12 @@ class LineSettings:
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    """``[detector]``: as the options of ``edgeirf run``."""
+    """``[detector]``: as the options of ``edgeirf run``.
+
+    Attributes:
+        batch: frames of several cameras that go through the network together when they wait at the same time and no
+            deadline forbids it; ONNX Runtime only.
+    """
 
     model: Path
     product: str | None = None
@@ -57,6 +62,7 @@ class DetectorSettings:
     false_reject_rate: float | None = _limits(None, 0, 1)
     threshold: float | None = None
     keep_warm: bool = False
+    batch: int = _limits(1, 1, 16)
 
 
 @dataclass(frozen=True)

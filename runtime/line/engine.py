@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -93,6 +94,7 @@ class Engine:
         self._leads = list(self._views.values())[: 1 if together else None]
         self._captures = {name: self._capture(station) for name, station in self._stations.items()}
         self._inspects: dict[str, InspectThread] = {}
+        self._inspecting: Counter[str] = Counter()
         self._standby: dict[str, LineDetector] = {}
         self._detectors: list[LineDetector] = []
         self._stopped = False
@@ -197,17 +199,26 @@ class Engine:
 
         The lock is held.
         """
-        for lead in self._leads if self._free and not self._stopped else ():
-            thread = self._inspects[self._stations[lead.name].detector]
-            while lead.kept is not None and thread.waiting < thread.detector.depth + (not lead.live):
+        for lead in list(self._leads) if self._free and not self._stopped else ():
+            while lead.kept is not None and self._has_room(lead):
                 at = captured_at(lead.kept) if lead.live else time.monotonic()
                 if self._too_old(lead, at):
                     continue
                 ticket = self._hub.open_part(None, at, None if self._together else lead.name)
                 if ticket is None:
                     break
+                self._leads.append(self._leads.pop(self._leads.index(lead)))  # the others come first next time
                 for view in self._views.values() if self._together else (lead,):
                     self._dispatch(view, view.want(ticket, at))
+
+    def _has_room(self, lead: View) -> bool:
+        """Whether the detector has. Of a live camera no more frames wait there than its share: newer ones may come."""
+        key = self._stations[lead.name].detector
+        thread = self._inspects[key]
+        if not lead.live:
+            return thread.waiting <= thread.detector.depth
+        share = max(1, thread.detector.depth // len(self._users(key)))
+        return thread.waiting < thread.detector.depth and self._inspecting[lead.name] < share
 
     def _too_old(self, view: View, at: float) -> bool:
         """Drops a frame that is older than its staleness budget."""
@@ -228,17 +239,21 @@ class Engine:
             parts.captured(match.ticket, view.name)
             self._hub.seen(match.ticket, match.frame)
             key = self._stations[view.name].detector
-            self._inspects[key].put(Job(match.ticket, view.name, match.frame))
+            self._inspecting[view.name] += 1
+            self._inspects[key].put(Job(match.ticket, view.name, match.frame, parts.deadline(match.ticket)))
         if view.stale is not None:
             parts.stale(view.stale, view.name)
             view.stale = None
 
     def _wanted(self, job: Job) -> bool:
         with self._hub.lock:
-            return self._hub.parts.is_open(job.ticket)
+            wanted = self._hub.parts.is_open(job.ticket)
+            self._inspecting[job.view] -= not wanted
+            return wanted
 
     def _done(self, job: Job, inspection: Inspection) -> None:
         with self._hub.lock:
+            self._inspecting[job.view] -= 1
             self._hub.decide(self._hub.parts.scored(job.ticket, job.view, inspection.verdict))
             self.feed()
             self._hub.lock.notify_all()

@@ -1,7 +1,11 @@
-"""One detector on a thread of its own: the cameras that use the same bundle share it, in turn."""
+"""One detector on a thread of its own: the cameras that use the same bundle share it.
+
+Frames that wait at the same time go into the detector together, as many as it takes, while every deadline allows it.
+"""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -32,11 +36,13 @@ class Job:
         ticket: its part.
         view: its camera.
         frame: with pixels, or with its error.
+        deadline: of its part, of :func:`time.monotonic`.
     """
 
     ticket: Ticket
     view: str
     frame: Frame
+    deadline: float = math.inf
 
 
 class InspectThread:
@@ -67,6 +73,7 @@ class InspectThread:
         self._changed = threading.Condition()
         self._stopped = False
         self._busy_since: float | None = None
+        self._frame_s = math.inf  # until it is measured
         self._thread = threading.Thread(target=self._run, name=f"inspect {name}".strip(), daemon=True)
 
     @property
@@ -117,12 +124,26 @@ class InspectThread:
         job = self._next()
         if job is not None and self._wanted(job):
             self._flight.append(job)
-            self._busy_since = time.monotonic()
+            self._busy_since = self._busy_since or time.monotonic()
             take(self.detector, job.frame)
-        while self._flight and (self.detector.in_flight >= self.detector.depth or not self._jobs):
+        while self._flight and not self._takes_another():
             inspection = self.detector.result()
-            self._busy_since = time.monotonic() if len(self._flight) > 1 else None
+            self._measure()
             self._done(self._flight.popleft(), inspection)
+
+    def _measure(self) -> None:
+        """The longest time of a frame so far; what was slow once is forgotten in a hundred frames."""
+        now = time.monotonic()
+        took = (now - (self._busy_since or now)) / len(self._flight)
+        self._frame_s = took if math.isinf(self._frame_s) else max(took, 0.98 * self._frame_s)
+        self._busy_since = now if len(self._flight) > 1 else None
+
+    def _takes_another(self) -> bool:
+        """Whether the next frame may join those in the detector: there is room, and none of them would be late."""
+        if self.detector.in_flight >= self.detector.depth or not self._jobs:
+            return False
+        together = self._frame_s * (len(self._flight) + 1)
+        return time.monotonic() + together <= min(job.deadline for job in self._flight)
 
     def _next(self) -> Job | None:
         with self._changed:

@@ -127,7 +127,14 @@ def load_detector(config: LineConfig, camera: CameraSettings, device: str | None
         product=camera.product or asked.product,
         false_reject_rate=asked.false_reject_rate,
         threshold=asked.threshold,
+        batch=min(asked.batch, _users(config, camera)),
     )
+
+
+def _users(config: LineConfig, camera: CameraSettings) -> int:
+    """How many cameras share the camera's detector."""
+    key = detector_key(config, camera)
+    return sum(detector_key(config, other) == key for other in config.cameras)
 
 
 def measured_ms(detector: Detector, size: tuple[int, int]) -> float:

@@ -126,6 +126,8 @@ model = {model}
 # product = "bottle"
 # precision = "fp16"
 # false_reject_rate = 0.01
+# Frames of several cameras that go through ONNX Runtime together, where they wait and no deadline forbids it.
+# batch = 1
 """
 
 _CAMERA = """[[camera]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,15 @@ def test_cameras_with_the_same_bundle_share_a_detector(tmp_path: Path, tiny_path
     assert keys[0] == keys[1] != keys[2]
     assert {*plan.detectors} == {*keys}
     assert plan.deadline_s == 5.0
+
+
+def test_cameras_that_share_a_detector_share_a_batch(tmp_path: Path, tiny_path: Path) -> None:
+    text = '[[camera]]\nname = "side"\nuri = "1"\n'
+    for more, depth in (("", 1), (text, 2)):
+        line = config(tmp_path, tiny_path, more)
+        line = replace(line, detector=replace(line.detector, batch=4))
+        with opening.load_detector(line, line.cameras[0]) as detector:
+            assert detector.depth == depth
 
 
 @pytest.mark.parametrize(
