@@ -137,8 +137,8 @@ def soak(minutes: float, bundle: Path, rate: float, folder: Path, side: int = 32
     seconds, belt = 60 * minutes, Belt(rate, side)
     latencies = Latencies(seconds, rate)
     plan = LinePlan(
-        [Station("top", lambda: belt, live=True)],
-        {"": DetectorPlan(lambda sizes: edgeirf.load(bundle, device="cpu", threads=1))},
+        [Station("top", lambda allocate: belt, live=True)],
+        {"": DetectorPlan(lambda: edgeirf.load(bundle, device="cpu", threads=1))},
         outputs=[Counter()],
         deadline_s=1.0,
         audit=open_audit(folder),

@@ -26,12 +26,15 @@ class DetectorPlan:
     """How a detector is opened.
 
     Attributes:
-        open: opens it; called with the sizes ``(height, width)`` of its cameras that are known, for the warm-up.
-        standby: opens the detector that takes over when the device is lost; gives None where none would be in time.
+        open: opens it, before its cameras: they write frames into its memory.
+        warm_up: called with it and the sizes ``(height, width)`` of its cameras that are known.
+        standby: opens the detector that takes over when the device is lost, with these sizes; gives None where none
+            would be in time.
         inspects: called with a detector and its views when it begins to inspect them.
     """
 
-    open: Callable[[Sequence[tuple[int, int]]], LineDetector]
+    open: Callable[[], LineDetector]
+    warm_up: Callable[[LineDetector, Sequence[tuple[int, int]]], None] = lambda detector, sizes: None
     standby: Callable[[Sequence[tuple[int, int]]], LineDetector | None] | None = None
     inspects: Callable[[LineDetector, Sequence[str]], None] = lambda detector, views: None
 
@@ -100,18 +103,21 @@ class Engine:
         self._stopped = False
 
     def open(self) -> None:
-        """Opens cameras and detectors, and warms up.
+        """Opens detectors and cameras, and warms up.
 
         Raises:
             EdgeirfError: one of them cannot be opened.
         """
-        for capture in self._captures.values():
-            capture.open()
+        opened: dict[str, LineDetector] = {}
         for key, plan in self._plans.items():
-            users = self._users(key)
+            opened[key] = plan.open()
+            self._detectors.append(opened[key])
+        for capture in self._captures.values():
+            capture.open(opened[capture.station.detector].allocate)
+        for key, plan in self._plans.items():
+            users, detector = self._users(key), opened[key]
             sizes = [size for name in users if (size := self._captures[name].size) is not None]
-            detector = plan.open(sizes)
-            self._detectors.append(detector)
+            plan.warm_up(detector, sizes)
             plan.inspects(detector, users)
             standby = plan.standby(sizes) if plan.standby is not None else None
             if standby is not None:

@@ -11,7 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgeirf.errors import EdgeirfError
 from edgeirf.runtime.inspection import Inspection
@@ -22,6 +25,10 @@ from edgeirf.runtime.sources.frame import Frame
 
 class LineDetector(Inspector, Protocol):
     """What a line asks of a detector."""
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Memory for a camera's frames; from any thread, also when the device is lost."""
+        ...
 
     def close(self) -> None:
         """Frees the device."""

@@ -43,8 +43,8 @@ class Line:
     >>> from edgeirf.runtime.line.capture_thread import Station
     >>> from edgeirf.runtime.line.engine import DetectorPlan
     >>> from edgeirf.runtime.sources import open_source
-    >>> belt = Station("top", lambda: open_source("test://?count=3&size=64"))
-    >>> plan = LinePlan([belt], {"": DetectorPlan(lambda sizes: edgeirf.load("bottle.irf", device="cpu"))})
+    >>> belt = Station("top", lambda allocate: open_source("test://?count=3&size=64"))
+    >>> plan = LinePlan([belt], {"": DetectorPlan(lambda: edgeirf.load("bottle.irf", device="cpu"))})
     >>> verdicts = []
     >>> line = Line(plan, on_verdict=verdicts.append)
     >>> line.run()

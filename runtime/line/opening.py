@@ -63,7 +63,12 @@ def open_plan(config: LineConfig, show: Callable[[str], None] = lambda line: Non
     return LinePlan(
         stations=[station_of(config, camera, trigger) for camera in config.cameras],
         detectors={
-            key: DetectorPlan(opener.open, opener.standby if line.cpu_takeover else None, partial(record_models, audit))
+            key: DetectorPlan(
+                opener.open,
+                opener.warm_up,
+                opener.standby if line.cpu_takeover else None,
+                partial(record_models, audit),
+            )
             for key, opener in openers.items()
         },
         outputs=outputs,
@@ -158,12 +163,10 @@ class _Opener:
     show: Callable[[str], None]
     device: str = ""
 
-    def open(self, sizes: Sequence[tuple[int, int]]) -> Detector:
+    def open(self) -> Detector:
         detector = load_detector(self.config, self.camera)
         self.device = detector.device
         try:
-            for size in sizes:
-                detector.warm_up(size, self.camera.pixel_format or "bgr8")
             if self.config.records.drift:
                 key = detector_key(self.config, self.camera)
                 self.drift.monitors[key] = Monitor(detector, self.camera.name)
@@ -176,6 +179,11 @@ class _Opener:
             f"{detector.false_reject_rate:.2%} of good parts"
         )
         return detector
+
+    def warm_up(self, detector: LineDetector, sizes: Sequence[tuple[int, int]]) -> None:
+        assert isinstance(detector, Detector)  # noqa: S101
+        for size in sizes:
+            detector.warm_up(size, self.camera.pixel_format or "bgr8")
 
     def standby(self, sizes: Sequence[tuple[int, int]]) -> Detector | None:
         """The CPU, where another device inspects and the CPU's measured latency meets the deadline."""

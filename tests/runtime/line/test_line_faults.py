@@ -20,14 +20,16 @@ from edgeirf.runtime.line.line import Line
 from edgeirf.runtime.triggers.software import SoftwareTrigger
 
 
-def test_a_camera_that_goes_away_degrades_the_line_and_comes_back() -> None:
+def test_a_camera_that_goes_away_degrades_the_line_and_comes_back_with_frames_in_the_detector_s_memory() -> None:
     with running(deadline_s=0.1) as rig:
         rig.camera.away = True
         rig.camera.fault = SourceError("v0 has given no frame for 10 s")
         until(lambda: rig.line.state == "DEGRADED")
         assert outcomes([rig.part(1)]) == [(1, True, "missing_view")]
-        rig.camera.away = False
+        assert rig.camera.allocate == rig.detector.allocate
+        rig.camera.away, rig.camera.allocate = False, None
         until(lambda: rig.camera.opened == 2)
+        assert rig.camera.allocate == rig.detector.allocate
         assert outcomes([rig.part(2, GOOD)]) == [(2, False, "inspected")]
         until(lambda: rig.line.state == "RUNNING")
 

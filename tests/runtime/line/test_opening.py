@@ -62,7 +62,7 @@ def test_the_cpu_takes_over_where_its_measured_latency_meets_the_deadline(
     lines: list[str] = []
     plan = opening.open_plan(config(tmp_path, tiny_path, line="cpu_takeover = true"), lines.append)
     (detectors,) = plan.detectors.values()
-    detectors.open([(64, 64)]).close()
+    detectors.open().close()
     assert detectors.standby is not None
     detectors.standby.__self__.device = device  # type: ignore[attr-defined]
     standby = detectors.standby([(64, 64)])
@@ -92,4 +92,4 @@ def test_the_reasons_of_all_monitors_are_one() -> None:
 def test_a_bundle_that_is_not_there_is_an_error_of_the_start(tmp_path: Path) -> None:
     plan = opening.open_plan(config(tmp_path, tmp_path / "none.irf"))
     with pytest.raises(EdgeirfError, match="cannot read"):
-        next(iter(plan.detectors.values())).open([])
+        next(iter(plan.detectors.values())).open()
