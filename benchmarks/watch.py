@@ -2,8 +2,8 @@
 
     python benchmarks/watch.py BUNDLE.irf [--size 2592x1944] [--frames 40]
 
-Colour frames are inspected and watched by turns, one thread each. ``ratio`` is the median time of ``Monitor.watch`` over
-that of the inspection; the line runs it after the outputs have the verdict.
+Colour frames are inspected and watched by turns, one thread each. ``ratio`` is the median time of ``Monitor.watch``
+over that of the inspection; the line runs it after the outputs have the verdict.
 """
 
 from __future__ import annotations
