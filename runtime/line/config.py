@@ -107,6 +107,7 @@ class RecordSettings:
         rejects: folder for the frame and the heat map of each reject.
         rejects_mb: MB that these pictures may have; the oldest make room for new ones.
         drift: watch scores and frames; the line is DEGRADED, with the reason, when they drift.
+        drift_folder: has what was usual before a restart.
     """
 
     audit: Path | None = None
@@ -116,6 +117,7 @@ class RecordSettings:
     rejects: Path | None = None
     rejects_mb: int = _limits(10_000, 1, 100_000_000)
     drift: bool = False
+    drift_folder: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ class Hub(Protocol):
         """Publishes a verdict, where there is one."""
         ...
 
-    def seen(self, ticket: Ticket, frame: Frame) -> None:
-        """A part has a frame."""
+    def seen(self, ticket: Ticket, view: str, frame: Frame) -> None:
+        """A part has a frame of a view."""
         ...
 
     def inspected(self, job: Job, inspection: Inspection) -> None:
@@ -243,7 +243,7 @@ class Engine:
                 self._hub.decide(parts.absent(match.ticket, view.name, "missing_view", detail))
                 continue
             parts.captured(match.ticket, view.name)
-            self._hub.seen(match.ticket, match.frame)
+            self._hub.seen(match.ticket, view.name, match.frame)
             key = self._stations[view.name].detector
             self._inspecting[view.name] += 1
             self._inspects[key].put(Job(match.ticket, view.name, match.frame, parts.deadline(match.ticket)))

@@ -273,9 +273,9 @@ class Line:
         if verdict is not None:
             self._publisher.put(self._intake.decided(verdict))
 
-    def seen(self, ticket: Ticket, frame: Frame) -> None:
-        """Keeps a part's first frame for the monitor. The lock is held."""
-        self._intake.seen(ticket, frame)
+    def seen(self, ticket: Ticket, view: str, frame: Frame) -> None:
+        """Keeps a part's frame for the monitor. The lock is held."""
+        self._intake.seen(ticket, view, frame)
 
     def inspected(self, job: Job, inspection: Inspection) -> None:
         """Keeps an inspection's pictures. Called without the lock."""

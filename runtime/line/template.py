@@ -171,6 +171,8 @@ _RECORDS = """[records]
 # rejects_mb = 10000
 # Watch for drift of light, focus and position.
 # drift = false
+# What was usual is kept here over restarts; remove the folder, and the line learns anew.
+# drift_folder = "drift"
 
 # What `edgeirf run line.toml --realtime` asks of the system.
 [realtime]

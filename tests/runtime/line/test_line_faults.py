@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from queue import Empty
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from edgeirf.errors import BackendError, OutputError, SourceError
 from edgeirf.part import PartVerdict
 from edgeirf.runtime.line.capture_thread import Station
 from edgeirf.runtime.line.line import Line
+from edgeirf.runtime.sources.frame import Frame
 from edgeirf.runtime.triggers.software import SoftwareTrigger
 
 
@@ -283,8 +284,13 @@ def test_a_monitor_that_sees_drift_degrades_the_line_and_one_that_fails_stops_no
     class Watch:
         said: str | None = "light -6 %"
 
-        def watch(self, part: PartVerdict, frame: Any) -> str | None:
-            assert frame.shape == (8, 8, 3)
+        closed = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+        def watch(self, part: PartVerdict, frames: Mapping[str, Frame]) -> str | None:
+            assert [(view, frame.image.shape) for view, frame in frames.items()] == [("v0", (8, 8, 3))]
             if self.said == "raise":
                 raise RuntimeError("broken")
             return self.said
@@ -299,6 +305,7 @@ def test_a_monitor_that_sees_drift_degrades_the_line_and_one_that_fails_stops_no
         watch.said = None
         assert not rig.part(3, GOOD).reject
         until(lambda: rig.line.state == "RUNNING")
+    assert watch.closed == 1
 
 
 def test_fault_is_not_left_before_the_trigger_works_again() -> None:

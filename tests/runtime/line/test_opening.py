@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -74,19 +73,6 @@ def test_the_latency_of_the_cpu_is_measured(tmp_path: Path, tiny_path: Path) -> 
     line = config(tmp_path, tiny_path)
     with opening.load_detector(line, line.cameras[0]) as detector:
         assert 0 < opening.measured_ms(detector, (64, 64)) < 10_000
-
-
-def test_the_reasons_of_all_monitors_are_one() -> None:
-    class Said:
-        def __init__(self, reason: str | None) -> None:
-            self.reason = reason
-
-        def watch(self, part: Any, frame: Any) -> str | None:
-            return self.reason
-
-    drift = opening.Drift({"a": Said(None), "b": Said("light"), "c": Said("focus")})
-    assert drift.watch(None, None) == "light; focus"  # type: ignore[arg-type]
-    assert opening.Drift({}).watch(None, None) is None  # type: ignore[arg-type]
 
 
 def test_a_bundle_that_is_not_there_is_an_error_of_the_start(tmp_path: Path) -> None:
