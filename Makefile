@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types unit test-line test-embed test-matrix mutants format ptx clean
+.PHONY: demo test lint types unit test-line test-vivid test-embed test-matrix mutants format ptx clean
 
 demo: $(VENV)/train.stamp
 	$(BIN)/edgeirf demo
@@ -40,6 +40,10 @@ $(PEERS): $(VENV)/dev.stamp
 	$(BIN)/python -c "import pyarrow" 2>/dev/null || $(BIN)/pip install --quiet pyarrow
 	npm install --prefix build/line --silent --no-audit --no-fund node-opcua-client@2.186 node-opcua-nodesets@2 nodes7@0.3
 	touch $@
+
+# edgeirf run on the kernel's test camera for V4L2, in QEMU: five minutes.
+test-vivid: $(VENV)/dev.stamp
+	$(BIN)/python tests/vivid.py
 
 # The bare graph in Node; the package's own script would fetch CUDA.
 NODE_PEER := build/embed/node_modules
