@@ -3,8 +3,8 @@
     python tests/vivid.py [FOLDER]
 
 Boots Debian's kernel in QEMU (no KVM, no network) with the files of this machine, read-only; the folder, by default
-``build/vivid``, keeps the kernel. In it a line starts on ``/dev/video0``, the camera is disconnected and comes back. Some
-five minutes. Needs Debian with qemu-system-x86, busybox-static, cpio and kmod.
+``build/vivid``, keeps the kernel. In it a line starts on ``/dev/video0``, the camera is disconnected and comes back.
+Some five minutes. Needs Debian with qemu-system-x86, busybox-static, cpio and kmod.
 """
 
 from __future__ import annotations
