@@ -162,6 +162,7 @@ class InspectThread:
         """Rejects what is in the device, and goes on with the other detector where there is one."""
         for inspection in self.detector.give_up(str(error)):
             self._done(self._flight.popleft(), inspection)
+        self._busy_since, self._frame_s = None, math.inf
         other = self._lost(error)
         if other is None:
             raise error

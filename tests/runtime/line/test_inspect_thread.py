@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.line_fakes import GOOD, FakeDetector
 from benchmarks.line_rig import until
+from edgeirf.errors import BackendError
 from edgeirf.runtime.inspection import Inspection
 from edgeirf.runtime.line.inspect_thread import InspectThread, Job
 from edgeirf.runtime.sources.frame import Frame
@@ -44,13 +45,14 @@ class Line:
     """Jobs in, their numbers out."""
 
     def __init__(self, depth: int) -> None:
-        self.detector, self.done, self.lapsed = Batching(depth), list[int](), set[int]()
+        self.detector, self.other = Batching(depth), FakeDetector()
+        self.done, self.lapsed = list[int](), set[int]()
         self.thread = InspectThread(
             "",
             self.detector,
             lambda job: job.ticket not in self.lapsed,
             lambda job, inspection: self.done.append(job.ticket),
-            lambda error: None,
+            lambda error: self.other,
             pytest.fail,
         )
         self.thread.start()
@@ -64,8 +66,7 @@ class Line:
         self.detector.go.set()
         until(lambda: len(self.done) == len(tickets))
         assert self.done == [*tickets]
-        assert self.thread.waiting == 0
-        assert self.thread.busy_s == 0
+        until(lambda: self.thread.waiting == 0 and self.thread.busy_s == 0)
 
     def first_alone(self) -> None:
         """The first frame goes at once; then it is known how long a frame takes."""
@@ -114,3 +115,14 @@ def test_a_part_that_is_decided_is_not_inspected(line: Line) -> None:
     line.lapsed.add(1)
     line.all_done(0, 2)
     assert line.detector.sizes == [1, 1]
+
+
+@pytest.mark.parametrize("line", [2], indirect=True)
+def test_a_detector_that_takes_over_and_has_nothing_to_do_does_not_look_like_one_that_hangs(line: Line) -> None:
+    line.first_alone()
+    line.detector.fault = BackendError("the GPU is lost")
+    line.all_done(0)
+    until(lambda: line.thread.detector is line.other)
+    assert line.thread.busy_s == 0
+    line.put(1)
+    until(lambda: line.done == [0, 1])
