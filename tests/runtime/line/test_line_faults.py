@@ -137,9 +137,13 @@ BREAK: dict[str, Callable[[Rig], None]] = {
 def test_an_exception_in_any_thread_is_a_fault_with_safe_outputs_until_an_operator_acknowledges(where: str) -> None:
     with running(deadline_s=0.5) as rig:
         until(lambda: rig.output.states)
-        BREAK[where](rig)
+        if where != "camera":
+            BREAK[where](rig)
         assert rig.trigger.fire(1)
-        rig.camera.push(GOOD)
+        if where != "camera":
+            rig.camera.push(GOOD)
+        else:  # no frame, which the camera might give before it breaks
+            BREAK[where](rig)
         until(lambda: rig.line.state == "FAULT")
         assert "broken" in rig.line.reason
         until(lambda: len(rig.seen) == 1)
