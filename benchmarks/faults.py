@@ -76,7 +76,7 @@ class Trial:
         self.trigger = SoftwareTrigger()
         plan = LinePlan(
             [Station(f"view{number}", camera.open, live=True) for number, camera in enumerate(self.cameras)],
-            {"": DetectorPlan(lambda sizes: self.detector.opened())},
+            {"": DetectorPlan(lambda: self.detector.opened())},
             outputs=[self.signal, self.spooled],
             trigger=self.trigger,
             deadline_s=DEADLINE_S,

@@ -29,6 +29,7 @@ class FakeCamera:
         fault_at_end: raised after the last frame.
         away: opening fails.
         opened: how often it was opened.
+        allocate: what it was opened with.
     """
 
     name, total, dropped, waiting, size = "fake", None, 0, False, (8, 8)
@@ -38,11 +39,13 @@ class FakeCamera:
         self.fault: Exception | None = None
         self.fault_at_end: Exception | None = None
         self.away = False
+        self.allocate: object = None
         self.opened = self.number = 0
         self._stopped = Event()
 
-    def open(self) -> FakeCamera:
+    def open(self, allocate: object = None) -> FakeCamera:
         """For a station."""
+        self.allocate = allocate
         if self.away:
             raise SourceError("fake: there is no camera")
         self.opened += 1
@@ -97,6 +100,10 @@ class FakeDetector:
         self._queue: deque[tuple[Frame, str | None]] = deque()
         self.delay_s, self.lost, self.closed = 0.0, False, 0
         self.fault: Exception | None = None
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Ordinary memory."""
+        return np.zeros(shape, dtype)
 
     def opened(self) -> FakeDetector:
         """As it is after it was opened anew: nothing is in flight."""

@@ -45,7 +45,7 @@ class Rig:
         ]
         plan = LinePlan(
             stations,
-            {"": DetectorPlan(self._detector, options.pop("standby", None))},
+            {"": DetectorPlan(self._detector, standby=options.pop("standby", None))},
             outputs=[self.output, *options.pop("outputs", ())],
             trigger=self.trigger if triggered else None,
             heartbeat_s=0.02,
@@ -58,7 +58,7 @@ class Rig:
         self.problem: EdgeirfError | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def _detector(self, sizes: Any) -> FakeDetector:
+    def _detector(self) -> FakeDetector:
         self.opened.append(self.detector)
         return self.detector.opened()
 

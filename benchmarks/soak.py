@@ -12,6 +12,7 @@ tenth), ``threads`` and ``descriptors`` (those that are left after the line has 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -133,12 +134,13 @@ def open_audit(folder: Path) -> Any:
 def soak(minutes: float, bundle: Path, rate: float, folder: Path, side: int = 320) -> dict[str, Any]:
     """Runs the line, and measures."""
     edgeirf.load(bundle, device="cpu", threads=1).close()  # what a first load leaves behind is not the line's
+    gc.collect()  # nor is what the program before it has not let go of
     before = threading.active_count(), descriptors()
     seconds, belt = 60 * minutes, Belt(rate, side)
     latencies = Latencies(seconds, rate)
     plan = LinePlan(
-        [Station("top", lambda: belt, live=True)],
-        {"": DetectorPlan(lambda sizes: edgeirf.load(bundle, device="cpu", threads=1))},
+        [Station("top", lambda allocate: belt, live=True)],
+        {"": DetectorPlan(lambda: edgeirf.load(bundle, device="cpu", threads=1))},
         outputs=[Counter()],
         deadline_s=1.0,
         audit=open_audit(folder),

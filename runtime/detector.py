@@ -281,6 +281,7 @@ def load(
     keep_warm: bool = False,
     threshold: float | None = None,
     resolution: tuple[int, int] | None = None,
+    batch: int = 1,
 ) -> Detector:
     """Opens a bundle for inspection.
 
@@ -303,6 +304,7 @@ def load(
         threshold: reject image scores above this value, in place of the threshold that the held-out parts give.
         resolution: ``(width, height)`` of a camera that sees the view of the training pictures in other pixels; the
             region of interest is scaled.
+        batch: frames that may be in flight on ONNX Runtime; those that are go through the network together.
 
     Returns:
         A detector that has run once, so that the first part is not the slow one.
@@ -314,6 +316,8 @@ def load(
     """
     if threshold is not None and (false_reject_rate is not None or not math.isfinite(threshold)):
         raise UsageError(f"a threshold is a finite score, without a false-reject rate beside it, not {threshold:g}")
+    if batch < 1:
+        raise UsageError(f"a batch has at least one frame, not {batch}")
     bundle = Bundle.read(path)
     if resolution is not None:
         bundle = bundle.at_resolution(*resolution)
@@ -325,6 +329,7 @@ def load(
         threads=threads,
         keep_warm=keep_warm,
         threshold=threshold,
+        batch=batch,
     )
     check_rate(request.false_reject_rate)  # a wrong value is reported before an engine is built
     detector = Detector(bundle, open_executor(bundle, request, progress), request)

@@ -77,7 +77,6 @@ TESTED_ELSEWHERE = {
     "runtime/line/engine.py": LINE,
     "runtime/line/firing.py": LINE,
     "runtime/line/heartbeat.py": "test_doctests.py",
-    "runtime/line/inspect_thread.py": LINE,
     "runtime/line/intake.py": LINE,
     "runtime/line/news.py": LINE,
     "runtime/line/output_threads.py": LINE,

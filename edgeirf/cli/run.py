@@ -89,7 +89,7 @@ def main(
         asked = false_reject_rate if threshold is None else detector.false_reject_rate
         for line in introduction(detector, path, asked):
             show_line(line, out)
-        source = open_source(camera, timeout, raw)
+        source = open_source(camera, timeout, raw, allocate=detector.allocate)
         stack.callback(source.close)
         if source.size is not None:
             detector.warm_up(source.size, raw or "bgr8")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeirf.conformal import Limits, conformal_p_value
 from edgeirf.runtime import scoring
-from edgeirf.runtime.executors.base import DeviceMemory, ExecutorResult, Network, check_room, taken_before
+from edgeirf.runtime.executors.base import DeviceMemory, ExecutorResult, Network, check_room, inspect, taken_before
 from edgeirf.runtime.imaging import preprocess
 from edgeirf.runtime.imaging.pixel_format import Pixels, check_frame, to_bgr
 from edgeirf.settings import PixelFormat, Preprocess, Scoring
@@ -31,36 +31,57 @@ class HostMap:
         return
 
 
-class _Done:
-    """A frame of :class:`CpuExecutor` whose result waits to be taken."""
+class _Taken:
+    """A frame of :class:`CpuExecutor`, ready for the network.
 
-    def __init__(self, executor: CpuExecutor, result: ExecutorResult) -> None:
-        self._executor, self._result = executor, result
+    Attributes:
+        tiles: ``(T, 3, H, W)`` input of the network.
+        area: ``(x, y, width, height)`` in frame pixels that is inspected.
+        found: the result; None before the network has run.
+        preprocess_ms: time taken so far.
+    """
+
+    def __init__(self, executor: CpuExecutor, frame: Pixels, pixel_format: PixelFormat | None) -> None:
+        start, settings = perf_counter(), executor.settings
+        image = to_bgr(frame, check_frame(frame, pixel_format))
+        self.area = preprocess.inspected_area(image.shape, settings)
+        self.tiles = preprocess.normalise(preprocess.prepare(image, settings), settings)
+        self.found: ExecutorResult | None = None
+        self.preprocess_ms = (perf_counter() - start) * 1e3
+        self._executor = executor
 
     def result(self) -> ExecutorResult:
         """See :class:`edgeirf.runtime.executors.base.Pending`."""
-        self._executor.take(self)
-        return self._result
+        return self._executor.finish(self)
 
 
 class CpuExecutor:
-    """The reference that every other executor is tested against. The work is done in :meth:`submit`.
+    """The reference that every other executor is tested against.
+
+    The work is done in :meth:`submit`. Where several frames may be pending, they go through the network together: when
+    there are :attr:`depth` of them, or when the first result is asked for.
 
     Args:
         network: runs the graph; :meth:`close` closes it.
         settings, rules: of the bundle and the graph.
         limits: what scores are compared with; None for nothing.
+        depth: how many frames may be pending.
     """
 
-    depth = 1
-
-    def __init__(self, network: Network, settings: Preprocess, rules: Scoring, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        settings: Preprocess,
+        rules: Scoring,
+        limits: Limits | None = None,
+        depth: int = 1,
+    ) -> None:
         self.network = network
         self.settings = settings
         self.rules = rules
         self.limits = limits or Limits()
-        self.name = network.name
-        self._pending: _Done | None = None
+        self.name, self.depth = network.name, depth
+        self._pending: list[_Taken] = []
 
     @property
     def fingerprint(self) -> str:
@@ -68,27 +89,42 @@ class CpuExecutor:
         return str(getattr(getattr(self.network, "engine", None), "fingerprint", ""))
 
     def warm_up(self, size: tuple[int, int], pixel_format: PixelFormat) -> None:
-        """See :class:`edgeirf.runtime.executors.base.Executor`: runs the network once."""
+        """See :class:`edgeirf.runtime.executors.base.Executor`: runs the network once with one frame, once with all."""
         preprocess.inspected_area(size, self.settings)
         height, width = self.settings.size
         rows, columns = self.settings.tiles
-        self.network.run(np.zeros((rows * columns, 3, height, width), np.float32))
+        for frames in sorted({1, self.depth}):
+            self.network.run(np.zeros((frames * rows * columns, 3, height, width), np.float32))
 
-    def submit(self, frame: Pixels, pixel_format: PixelFormat | None = None) -> _Done:
+    def submit(self, frame: Pixels, pixel_format: PixelFormat | None = None) -> _Taken:
         """See :class:`edgeirf.runtime.executors.base.Executor`."""
-        check_room(self._pending is None)
-        self._pending = _Done(self, self._inspect(frame, pixel_format))
-        return self._pending
+        check_room(len(self._pending) < self.depth)
+        taken = _Taken(self, frame, pixel_format)
+        self._pending.append(taken)
+        if len(self._pending) == self.depth:
+            try:
+                self._run()
+            except BaseException:
+                self._pending.remove(taken)
+                raise
+        return taken
 
-    def take(self, done: _Done) -> None:
-        """Makes room for the next frame."""
-        if done is not self._pending:
+    def finish(self, taken: _Taken) -> ExecutorResult:
+        """Makes room for the next frame; see :meth:`edgeirf.runtime.executors.base.Pending.result`."""
+        if taken not in self._pending:
             raise taken_before()
-        self._pending = None
+        try:
+            if taken.found is None:
+                self._run()
+        finally:
+            self._pending.remove(taken)
+        assert taken.found is not None  # noqa: S101
+        return taken.found
 
     def stages(self, frame: Pixels, pixel_format: PixelFormat | None = None) -> dict[str, float]:
         """See :class:`edgeirf.runtime.executors.base.Executor`."""
-        latency = self._inspect(frame, pixel_format).latency_ms
+        check_room(not self._pending)
+        latency = inspect(self, frame, pixel_format).latency_ms
         return {stage: latency[stage] for stage in ("preprocess", "network", "postprocess")}
 
     def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -108,26 +144,27 @@ class CpuExecutor:
         """See :class:`edgeirf.runtime.executors.base.Executor`."""
         self.network.close()
 
-    def _inspect(self, frame: Pixels, pixel_format: PixelFormat | None) -> ExecutorResult:
-        start = perf_counter()
-        image = to_bgr(frame, check_frame(frame, pixel_format))
-        area = preprocess.inspected_area(image.shape, self.settings)
-        batch = preprocess.normalise(preprocess.prepare(image, self.settings), self.settings)
-        ready = perf_counter()
-        field = self.network.run(batch)
-        inferred = perf_counter()
+    def _run(self) -> None:
+        """Network and score for all pending frames that have no result."""
+        new, start = [taken for taken in self._pending if taken.found is None], perf_counter()
+        fields = self.network.run(new[0].tiles if len(new) == 1 else np.concatenate([taken.tiles for taken in new]))
+        network_ms = (perf_counter() - start) * 1e3
+        for taken, field in zip(new, np.split(fields, len(new)), strict=True):
+            taken.found = self._score(taken, field, network_ms)
+
+    def _score(self, taken: _Taken, field: NDArray[np.float32], network_ms: float) -> ExecutorResult:
+        start, limits = perf_counter(), self.limits
         scored = scoring.score_field(field, self.rules, self.settings.size, self.settings.tiles)
-        limits = self.limits
         marked = scored.peak > limits.pixel_threshold
-        regions = scoring.find_regions(scored.map, limits.pixel_threshold, area) if marked else ()
+        regions = scoring.find_regions(scored.map, limits.pixel_threshold, taken.area) if marked else ()
         reject, p_value = scored.score > limits.threshold, conformal_p_value(limits.scores, scored.score)
-        end = perf_counter()
+        postprocess_ms = (perf_counter() - start) * 1e3
         latency = {
             "upload": 0.0,
-            "preprocess": (ready - start) * 1e3,
-            "network": (inferred - ready) * 1e3,
-            "postprocess": (end - inferred) * 1e3,
-            "inference": (end - start) * 1e3,
+            "preprocess": taken.preprocess_ms,
+            "network": network_ms,
+            "postprocess": postprocess_ms,
+            "inference": taken.preprocess_ms + network_ms + postprocess_ms,
         }
         kept = HostMap(scored.map)
         return ExecutorResult(scored.score, scored.peak, reject, p_value, regions, kept, latency, scored.scale)

@@ -52,6 +52,7 @@ class Request:
         threads: of ONNX Runtime; None takes ``EDGEIRF_THREADS``, else the cores this process may use.
         keep_warm: let a GPU repeat the last frame while it waits.
         threshold: reject image scores above this, in place of the threshold that the rate gives.
+        batch: frames that may go through ONNX Runtime together.
     """
 
     product: str
@@ -61,6 +62,7 @@ class Request:
     threads: int | None = None
     keep_warm: bool = False
     threshold: float | None = None
+    batch: int = 1
 
     def limits(self, model: Model) -> Limits:
         """What scores of the graph are compared with."""
@@ -200,14 +202,16 @@ def _open(bundle: Bundle, device: str, request: Request, progress: Progress | No
     from edgeirf.runtime.executors.cpu import CpuExecutor
 
     network: Network
+    depth = request.batch
     if device == "openvino":
         from edgeirf.runtime.executors.openvino import load_graph
 
         loaded = load_graph(bundle, graphs, request.threads)
         key, model, network = loaded.key, loaded.model, loaded.network
+        depth = 1  # it compiles the graph anew for another batch
     else:
         key, model, network = _load_onnxruntime(bundle, device, graphs, request.threads)
-    executor = CpuExecutor(network, bundle.manifest.preprocess, model.scoring, request.limits(model))
+    executor = CpuExecutor(network, bundle.manifest.preprocess, model.scoring, request.limits(model), depth)
     return Selection(device, key, model, executor)
 
 

@@ -7,19 +7,23 @@ from functools import partial
 from edgeirf.runtime.line.capture_thread import Station
 from edgeirf.runtime.line.config import CameraSettings, LineConfig
 from edgeirf.runtime.sources import Reconnect, Source, open_source
+from edgeirf.runtime.sources.ring import Allocate
 from edgeirf.runtime.triggers.camera import CameraTrigger, CameraTriggerSettings
 from edgeirf.runtime.triggers.trigger import Trigger
 
 _STREAMS = ("rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "v4l2", "gst", "csi", "genicam")
 
 
-def open_camera(config: LineConfig, camera: CameraSettings, trigger: CameraTrigger | None = None) -> Source:
+def open_camera(
+    config: LineConfig, camera: CameraSettings, trigger: CameraTrigger | None = None, allocate: Allocate | None = None
+) -> Source:
     """Opens a camera. One that goes away is opened again until ``reconnect_s`` is over.
 
     Args:
         config: of the line.
         camera: one of its cameras.
         trigger: takes the frames of this camera for parts.
+        allocate: gives the memory for its frames; None for ordinary memory.
 
     Raises:
         EdgeirfError: as of :func:`edgeirf.runtime.sources.opening.open_source`.
@@ -34,6 +38,7 @@ def open_camera(config: LineConfig, camera: CameraSettings, trigger: CameraTrigg
         camera.pixel_format,
         reconnect=again,
         on_event=None if trigger is None else trigger.heard,
+        allocate=allocate,
     )
     if trigger is not None:
         trigger.attach(source)

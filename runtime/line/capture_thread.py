@@ -13,6 +13,7 @@ from edgeirf.runtime.line.backoff import Backoff
 from edgeirf.runtime.line.firing import FireThread
 from edgeirf.runtime.sources.camera import Triggerable
 from edgeirf.runtime.sources.frame import Frame, Source
+from edgeirf.runtime.sources.ring import Allocate
 
 READ_S = 0.2
 """Time of one read; then the thread looks whether it is to end."""
@@ -24,7 +25,7 @@ class Station:
 
     Attributes:
         name: of the view.
-        open: opens the camera.
+        open: opens the camera, with what gives the memory for its frames.
         detector: which detector; stations with the same word share one.
         live: the newest frame counts; False: every frame.
         staleness_s: see ``staleness_ms`` in ``line.toml``.
@@ -33,7 +34,7 @@ class Station:
     """
 
     name: str
-    open: Callable[[], Source]
+    open: Callable[[Allocate | None], Source]
     detector: str = ""
     live: bool = False
     staleness_s: float = 0.0
@@ -67,6 +68,7 @@ class CaptureThread:
         self.station = station
         self._arrived, self._away, self._broken = arrived, away, broken
         self._source: Source | None = None
+        self._allocate: Allocate | None = None
         self._before = 0
         self._said: str | None = None
         self._gone_at = 0.0
@@ -88,13 +90,17 @@ class CaptureThread:
         """``(height, width)`` of the frames to come, None when unknown."""
         return self._source.size if self._source is not None else None
 
-    def open(self) -> None:
+    def open(self, allocate: Allocate | None = None) -> None:
         """Opens the camera for the first time.
+
+        Args:
+            allocate: gives the memory for its frames, now and whenever it is opened again.
 
         Raises:
             EdgeirfError: it cannot be opened.
         """
-        self._source = self.station.open()
+        self._allocate = allocate
+        self._source = self.station.open(allocate)
 
     def start(self) -> None:
         """Starts the threads."""
@@ -170,7 +176,7 @@ class CaptureThread:
 
     def _opened(self) -> Source:
         if self._source is None:
-            self._source = self.station.open()
+            self._source = self.station.open(self._allocate)
             if self._stopped.is_set():
                 self._source.stop()
         return self._source

@@ -29,7 +29,7 @@ def check_plan(config: LineConfig) -> Iterator[tuple[str, str | None]]:
     for entry in config.outputs:
         yield f"output {entry.name}", _tried(partial(_output, entry))
     yield "trigger", _tried(partial(_trigger, config))
-    for name in ("audit", "rejects"):
+    for name in ("audit", "rejects", "drift_folder"):
         path = getattr(config.records, name)
         if path is not None:
             yield name, _tried(partial(_place, path))

@@ -47,7 +47,12 @@ class LineSettings:
 
 @dataclass(frozen=True)
 class DetectorSettings:
-    """``[detector]``: as the options of ``edgeirf run``."""
+    """``[detector]``: as the options of ``edgeirf run``.
+
+    Attributes:
+        batch: frames of several cameras that go through the network together when they wait at the same time and no
+            deadline forbids it; ONNX Runtime only.
+    """
 
     model: Path
     product: str | None = None
@@ -57,6 +62,7 @@ class DetectorSettings:
     false_reject_rate: float | None = _limits(None, 0, 1)
     threshold: float | None = None
     keep_warm: bool = False
+    batch: int = _limits(1, 1, 16)
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,7 @@ class RecordSettings:
         rejects: folder for the frame and the heat map of each reject.
         rejects_mb: MB that these pictures may have; the oldest make room for new ones.
         drift: watch scores and frames; the line is DEGRADED, with the reason, when they drift.
+        drift_folder: has what was usual before a restart.
     """
 
     audit: Path | None = None
@@ -110,6 +117,7 @@ class RecordSettings:
     rejects: Path | None = None
     rejects_mb: int = _limits(10_000, 1, 100_000_000)
     drift: bool = False
+    drift_folder: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -99,6 +100,11 @@ class Parts:
         """The id of an open part."""
         one = self._open.get(ticket)
         return None if one is None else one.part.part_id
+
+    def deadline(self, ticket: Ticket) -> float:
+        """When the verdict of a part is due, of :func:`time.monotonic`; infinite without a deadline."""
+        one = self._open.get(ticket)
+        return math.inf if one is None or one.part.deadline is None else one.part.deadline
 
     def captured(self, ticket: Ticket, view: str) -> None:
         """A frame of the view is there and not yet scored."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,12 +26,15 @@ class DetectorPlan:
     """How a detector is opened.
 
     Attributes:
-        open: opens it; called with the sizes ``(height, width)`` of its cameras that are known, for the warm-up.
-        standby: opens the detector that takes over when the device is lost; gives None where none would be in time.
+        open: opens it, before its cameras: they write frames into its memory.
+        warm_up: called with it and the sizes ``(height, width)`` of its cameras that are known.
+        standby: opens the detector that takes over when the device is lost, with these sizes; gives None where none
+            would be in time.
         inspects: called with a detector and its views when it begins to inspect them.
     """
 
-    open: Callable[[Sequence[tuple[int, int]]], LineDetector]
+    open: Callable[[], LineDetector]
+    warm_up: Callable[[LineDetector, Sequence[tuple[int, int]]], None] = lambda detector, sizes: None
     standby: Callable[[Sequence[tuple[int, int]]], LineDetector | None] | None = None
     inspects: Callable[[LineDetector, Sequence[str]], None] = lambda detector, views: None
 
@@ -49,8 +53,8 @@ class Hub(Protocol):
         """Publishes a verdict, where there is one."""
         ...
 
-    def seen(self, ticket: Ticket, frame: Frame) -> None:
-        """A part has a frame."""
+    def seen(self, ticket: Ticket, view: str, frame: Frame) -> None:
+        """A part has a frame of a view."""
         ...
 
     def inspected(self, job: Job, inspection: Inspection) -> None:
@@ -93,23 +97,27 @@ class Engine:
         self._leads = list(self._views.values())[: 1 if together else None]
         self._captures = {name: self._capture(station) for name, station in self._stations.items()}
         self._inspects: dict[str, InspectThread] = {}
+        self._inspecting: Counter[str] = Counter()
         self._standby: dict[str, LineDetector] = {}
         self._detectors: list[LineDetector] = []
         self._stopped = False
 
     def open(self) -> None:
-        """Opens cameras and detectors, and warms up.
+        """Opens detectors and cameras, and warms up.
 
         Raises:
             EdgeirfError: one of them cannot be opened.
         """
-        for capture in self._captures.values():
-            capture.open()
+        opened: dict[str, LineDetector] = {}
         for key, plan in self._plans.items():
-            users = self._users(key)
+            opened[key] = plan.open()
+            self._detectors.append(opened[key])
+        for capture in self._captures.values():
+            capture.open(opened[capture.station.detector].allocate)
+        for key, plan in self._plans.items():
+            users, detector = self._users(key), opened[key]
             sizes = [size for name in users if (size := self._captures[name].size) is not None]
-            detector = plan.open(sizes)
-            self._detectors.append(detector)
+            plan.warm_up(detector, sizes)
             plan.inspects(detector, users)
             standby = plan.standby(sizes) if plan.standby is not None else None
             if standby is not None:
@@ -197,17 +205,26 @@ class Engine:
 
         The lock is held.
         """
-        for lead in self._leads if self._free and not self._stopped else ():
-            thread = self._inspects[self._stations[lead.name].detector]
-            while lead.kept is not None and thread.waiting < thread.detector.depth + (not lead.live):
+        for lead in list(self._leads) if self._free and not self._stopped else ():
+            while lead.kept is not None and self._has_room(lead):
                 at = captured_at(lead.kept) if lead.live else time.monotonic()
                 if self._too_old(lead, at):
                     continue
                 ticket = self._hub.open_part(None, at, None if self._together else lead.name)
                 if ticket is None:
                     break
+                self._leads.append(self._leads.pop(self._leads.index(lead)))  # the others come first next time
                 for view in self._views.values() if self._together else (lead,):
                     self._dispatch(view, view.want(ticket, at))
+
+    def _has_room(self, lead: View) -> bool:
+        """Whether the detector has. Of a live camera no more frames wait there than its share: newer ones may come."""
+        key = self._stations[lead.name].detector
+        thread = self._inspects[key]
+        if not lead.live:
+            return thread.waiting <= thread.detector.depth
+        share = max(1, thread.detector.depth // len(self._users(key)))
+        return thread.waiting < thread.detector.depth and self._inspecting[lead.name] < share
 
     def _too_old(self, view: View, at: float) -> bool:
         """Drops a frame that is older than its staleness budget."""
@@ -226,19 +243,23 @@ class Engine:
                 self._hub.decide(parts.absent(match.ticket, view.name, "missing_view", detail))
                 continue
             parts.captured(match.ticket, view.name)
-            self._hub.seen(match.ticket, match.frame)
+            self._hub.seen(match.ticket, view.name, match.frame)
             key = self._stations[view.name].detector
-            self._inspects[key].put(Job(match.ticket, view.name, match.frame))
+            self._inspecting[view.name] += 1
+            self._inspects[key].put(Job(match.ticket, view.name, match.frame, parts.deadline(match.ticket)))
         if view.stale is not None:
             parts.stale(view.stale, view.name)
             view.stale = None
 
     def _wanted(self, job: Job) -> bool:
         with self._hub.lock:
-            return self._hub.parts.is_open(job.ticket)
+            wanted = self._hub.parts.is_open(job.ticket)
+            self._inspecting[job.view] -= not wanted
+            return wanted
 
     def _done(self, job: Job, inspection: Inspection) -> None:
         with self._hub.lock:
+            self._inspecting[job.view] -= 1
             self._hub.decide(self._hub.parts.scored(job.ticket, job.view, inspection.verdict))
             self.feed()
             self._hub.lock.notify_all()

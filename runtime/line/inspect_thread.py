@@ -1,13 +1,20 @@
-"""One detector on a thread of its own: the cameras that use the same bundle share it, in turn."""
+"""One detector on a thread of its own: the cameras that use the same bundle share it.
+
+Frames that wait at the same time go into the detector together, as many as it takes, while every deadline allows it.
+"""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgeirf.errors import EdgeirfError
 from edgeirf.runtime.inspection import Inspection
@@ -18,6 +25,10 @@ from edgeirf.runtime.sources.frame import Frame
 
 class LineDetector(Inspector, Protocol):
     """What a line asks of a detector."""
+
+    def allocate(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Memory for a camera's frames; from any thread, also when the device is lost."""
+        ...
 
     def close(self) -> None:
         """Frees the device."""
@@ -32,11 +43,13 @@ class Job:
         ticket: its part.
         view: its camera.
         frame: with pixels, or with its error.
+        deadline: of its part, of :func:`time.monotonic`.
     """
 
     ticket: Ticket
     view: str
     frame: Frame
+    deadline: float = math.inf
 
 
 class InspectThread:
@@ -67,6 +80,7 @@ class InspectThread:
         self._changed = threading.Condition()
         self._stopped = False
         self._busy_since: float | None = None
+        self._frame_s = math.inf  # until it is measured
         self._thread = threading.Thread(target=self._run, name=f"inspect {name}".strip(), daemon=True)
 
     @property
@@ -117,12 +131,26 @@ class InspectThread:
         job = self._next()
         if job is not None and self._wanted(job):
             self._flight.append(job)
-            self._busy_since = time.monotonic()
+            self._busy_since = self._busy_since or time.monotonic()
             take(self.detector, job.frame)
-        while self._flight and (self.detector.in_flight >= self.detector.depth or not self._jobs):
+        while self._flight and not self._takes_another():
             inspection = self.detector.result()
-            self._busy_since = time.monotonic() if len(self._flight) > 1 else None
+            self._measure()
             self._done(self._flight.popleft(), inspection)
+
+    def _measure(self) -> None:
+        """The longest time of a frame so far; what was slow once is forgotten in a hundred frames."""
+        now = time.monotonic()
+        took = (now - (self._busy_since or now)) / len(self._flight)
+        self._frame_s = took if math.isinf(self._frame_s) else max(took, 0.98 * self._frame_s)
+        self._busy_since = now if len(self._flight) > 1 else None
+
+    def _takes_another(self) -> bool:
+        """Whether the next frame may join those in the detector: there is room, and none of them would be late."""
+        if self.detector.in_flight >= self.detector.depth or not self._jobs:
+            return False
+        together = self._frame_s * (len(self._flight) + 1)
+        return time.monotonic() + together <= min(job.deadline for job in self._flight)
 
     def _next(self) -> Job | None:
         with self._changed:
@@ -134,6 +162,7 @@ class InspectThread:
         """Rejects what is in the device, and goes on with the other detector where there is one."""
         for inspection in self.detector.give_up(str(error)):
             self._done(self._flight.popleft(), inspection)
+        self._busy_since, self._frame_s = None, math.inf
         other = self._lost(error)
         if other is None:
             raise error

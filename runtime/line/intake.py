@@ -24,7 +24,7 @@ class Intake:
         room: parts that may be open at once.
         most: parts to accept at all; None: no limit.
         wall: seconds since 1970.
-        keep_frames: the first frame of each part is kept until its verdict.
+        keep_frames: the frames of each part are kept until its verdict.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Intake:
         self.parts = Parts(views, wall=wall, room=room)
         self._deadline_s, self._most, self._keep_frames = deadline_s, most, keep_frames
         self._numbers: dict[str | None, int] = {}
-        self._open: dict[PartId, tuple[float | None, Frame | None]] = {}
+        self._open: dict[PartId, tuple[float | None, dict[str, Frame]]] = {}
 
     @property
     def is_complete(self) -> bool:
@@ -64,14 +64,14 @@ class Intake:
         if ticket is None:
             return None
         self._numbers[view] = number
-        self._open[part_id] = (part.deadline, None)
+        self._open[part_id] = (part.deadline, {})
         return part, ticket
 
-    def seen(self, ticket: Ticket, frame: Frame) -> None:
-        """A part has a frame."""
+    def seen(self, ticket: Ticket, view: str, frame: Frame) -> None:
+        """A part has a frame of a view."""
         part_id = self.parts.part_id(ticket)
-        if self._keep_frames and part_id in self._open and self._open[part_id][1] is None:
-            self._open[part_id] = (self._open[part_id][0], frame)
+        if self._keep_frames and part_id in self._open:
+            self._open[part_id][1][view] = frame
 
     def decided(self, verdict: PartVerdict) -> Decided:
         """The verdict with what belongs to it."""

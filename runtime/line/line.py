@@ -43,8 +43,8 @@ class Line:
     >>> from edgeirf.runtime.line.capture_thread import Station
     >>> from edgeirf.runtime.line.engine import DetectorPlan
     >>> from edgeirf.runtime.sources import open_source
-    >>> belt = Station("top", lambda: open_source("test://?count=3&size=64"))
-    >>> plan = LinePlan([belt], {"": DetectorPlan(lambda sizes: edgeirf.load("bottle.irf", device="cpu"))})
+    >>> belt = Station("top", lambda allocate: open_source("test://?count=3&size=64"))
+    >>> plan = LinePlan([belt], {"": DetectorPlan(lambda: edgeirf.load("bottle.irf", device="cpu"))})
     >>> verdicts = []
     >>> line = Line(plan, on_verdict=verdicts.append)
     >>> line.run()
@@ -273,9 +273,9 @@ class Line:
         if verdict is not None:
             self._publisher.put(self._intake.decided(verdict))
 
-    def seen(self, ticket: Ticket, frame: Frame) -> None:
-        """Keeps a part's first frame for the monitor. The lock is held."""
-        self._intake.seen(ticket, frame)
+    def seen(self, ticket: Ticket, view: str, frame: Frame) -> None:
+        """Keeps a part's frame for the monitor. The lock is held."""
+        self._intake.seen(ticket, view, frame)
 
     def inspected(self, job: Job, inspection: Inspection) -> None:
         """Keeps an inspection's pictures. Called without the lock."""

@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from edgeirf.errors import EdgeirfError
-from edgeirf.part import PartVerdict
 from edgeirf.runtime.audit.anchor import read_key
 from edgeirf.runtime.audit.model import model_of
 from edgeirf.runtime.audit.store import Audit
 from edgeirf.runtime.detector import Detector, load
-from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.line.cameras import detector_key, station_of
 from edgeirf.runtime.line.config import CameraSettings, LineConfig, OutputEntry, RecordSettings
+from edgeirf.runtime.line.drift import DriftWatch
 from edgeirf.runtime.line.engine import DetectorPlan
 from edgeirf.runtime.line.inspect_thread import LineDetector
-from edgeirf.runtime.line.plan import LinePlan, Watch
+from edgeirf.runtime.line.plan import LinePlan
 from edgeirf.runtime.line.recording import Recording
 from edgeirf.runtime.line.triggering import open_trigger
-from edgeirf.runtime.monitor.monitor import Monitor
 from edgeirf.runtime.outputs import factory
 from edgeirf.runtime.outputs.output import Output
 from edgeirf.runtime.sinks.rejects import RejectSaver
 
 _TRIES = 10
-
-
-@dataclass
-class Drift:
-    """One monitor a detector, all of them seen as one."""
-
-    monitors: dict[str, Watch] = field(default_factory=dict)
-
-    def watch(self, part: PartVerdict, frame: Pixels | None) -> str | None:
-        """The reasons of all monitors."""
-        reasons = [monitor.watch(part, frame) for monitor in self.monitors.values()]
-        return "; ".join(reason for reason in reasons if reason) or None
 
 
 def open_plan(config: LineConfig, show: Callable[[str], None] = lambda line: None) -> LinePlan:
@@ -53,7 +39,7 @@ def open_plan(config: LineConfig, show: Callable[[str], None] = lambda line: Non
     Raises:
         EdgeirfError: an output, the audit trail or the folder of pictures cannot be opened.
     """
-    line, records, drift = config.line, config.records, Drift()
+    line, records, drift = config.line, config.records, DriftWatch(len(config.cameras), config.records.drift_folder)
     openers = {
         detector_key(config, camera): _Opener(config, camera, drift, show) for camera in reversed(config.cameras)
     }
@@ -63,7 +49,12 @@ def open_plan(config: LineConfig, show: Callable[[str], None] = lambda line: Non
     return LinePlan(
         stations=[station_of(config, camera, trigger) for camera in config.cameras],
         detectors={
-            key: DetectorPlan(opener.open, opener.standby if line.cpu_takeover else None, partial(record_models, audit))
+            key: DetectorPlan(
+                opener.open,
+                opener.warm_up,
+                opener.standby if line.cpu_takeover else None,
+                partial(record_models, audit),
+            )
             for key, opener in openers.items()
         },
         outputs=outputs,
@@ -127,7 +118,14 @@ def load_detector(config: LineConfig, camera: CameraSettings, device: str | None
         product=camera.product or asked.product,
         false_reject_rate=asked.false_reject_rate,
         threshold=asked.threshold,
+        batch=min(asked.batch, len(_sharing(config, camera))),
     )
+
+
+def _sharing(config: LineConfig, camera: CameraSettings) -> list[CameraSettings]:
+    """The cameras that share the camera's detector."""
+    key = detector_key(config, camera)
+    return [other for other in config.cameras if detector_key(config, other) == key]
 
 
 def measured_ms(detector: Detector, size: tuple[int, int]) -> float:
@@ -147,19 +145,17 @@ class _Opener:
 
     config: LineConfig
     camera: CameraSettings
-    drift: Drift
+    drift: DriftWatch
     show: Callable[[str], None]
     device: str = ""
 
-    def open(self, sizes: Sequence[tuple[int, int]]) -> Detector:
+    def open(self) -> Detector:
         detector = load_detector(self.config, self.camera)
         self.device = detector.device
         try:
-            for size in sizes:
-                detector.warm_up(size, self.camera.pixel_format or "bgr8")
             if self.config.records.drift:
-                key = detector_key(self.config, self.camera)
-                self.drift.monitors[key] = Monitor(detector, self.camera.name)
+                for camera in _sharing(self.config, self.camera):
+                    self.drift.add(camera.name, detector)
         except BaseException:
             detector.close()
             raise
@@ -169,6 +165,11 @@ class _Opener:
             f"{detector.false_reject_rate:.2%} of good parts"
         )
         return detector
+
+    def warm_up(self, detector: LineDetector, sizes: Sequence[tuple[int, int]]) -> None:
+        assert isinstance(detector, Detector)  # noqa: S101
+        for size in sizes:
+            detector.warm_up(size, self.camera.pixel_format or "bgr8")
 
     def standby(self, sizes: Sequence[tuple[int, int]]) -> Detector | None:
         """The CPU, where another device inspects and the CPU's measured latency meets the deadline."""

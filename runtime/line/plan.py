@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgeirf.part import PartVerdict
-from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.line.capture_thread import Station
 from edgeirf.runtime.line.engine import DetectorPlan
 from edgeirf.runtime.line.recording import Recording
 from edgeirf.runtime.outputs.output import Output
+from edgeirf.runtime.sources.frame import Frame
 from edgeirf.runtime.triggers.trigger import Trigger
 
 
@@ -36,10 +36,14 @@ class AuditTrail(Protocol):
 
 
 class Watch(Protocol):
-    """Looks for drift; ``edgeirf.runtime.monitor.monitor.Monitor`` is one."""
+    """Looks for drift; ``edgeirf.runtime.line.drift.DriftWatch`` is one."""
 
-    def watch(self, part: PartVerdict, frame: Pixels | None) -> str | None:
-        """A reason for DEGRADED, None where there is none."""
+    def watch(self, part: PartVerdict, frames: Mapping[str, Frame]) -> str | None:
+        """A reason for DEGRADED, None where there is none; ``frames`` by view."""
+        ...
+
+    def close(self) -> object:
+        """Finishes."""
         ...
 
 

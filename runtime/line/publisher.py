@@ -6,14 +6,13 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from edgeirf.errors import EdgeirfError
 from edgeirf.part import PartVerdict
-from edgeirf.runtime.imaging.pixel_format import to_bgr
 from edgeirf.runtime.line.deadline import Parts
 from edgeirf.runtime.line.output_thread import RECORDS_CLOSE_S, Due
 from edgeirf.runtime.line.plan import LinePlan, Watch
@@ -29,12 +28,12 @@ class Decided:
     Attributes:
         verdict: of the part.
         deadline: ``time.monotonic()``; None where there is none.
-        frame: the first frame of the part, where a monitor wants it.
+        frames: of the part, by view, where a monitor wants them.
     """
 
     verdict: PartVerdict
     deadline: float | None = None
-    frame: Frame | None = None
+    frames: Mapping[str, Frame] = field(default_factory=dict)
 
 
 class Desk(Protocol):
@@ -105,10 +104,13 @@ class Publisher:
             try:
                 decided = self._next()
                 if decided is None:
-                    return
+                    break
                 self._publish(decided)
             except Exception as error:  # the thread that rejects late parts never ends by an error
                 self._desk.fault(f"publish: {type(error).__name__}: {error}")
+        if self._plan.watch is not None:
+            with suppress(Exception):  # decoration
+                self._plan.watch.close()
 
     def _next(self) -> Decided | None:
         """The next verdict, as soon as there is one; None at the end."""
@@ -130,7 +132,7 @@ class Publisher:
         with suppress(Exception):  # decoration
             self._on_verdict(verdict)
         if self._plan.watch is not None:
-            self._watch(self._plan.watch, verdict, decided.frame)
+            self._watch(self._plan.watch, verdict, decided.frames)
 
     def _audited(self, verdict: PartVerdict) -> PartVerdict:
         """The verdict after the audit trail has it; a part that cannot be recorded is rejected."""
@@ -147,10 +149,9 @@ class Publisher:
                 self._plan.audit.write(rejected)
             return rejected
 
-    def _watch(self, watch: Watch, verdict: PartVerdict, frame: Frame | None) -> None:
+    def _watch(self, watch: Watch, verdict: PartVerdict, frames: Mapping[str, Frame]) -> None:
         try:
-            pixels = None if frame is None or frame.image is None else to_bgr(frame.image, frame.pixel_format)
-            detail = watch.watch(verdict, pixels)
+            detail = watch.watch(verdict, frames)
         except Exception as error:  # decoration: the inspection goes on without it
             detail = f"the monitor failed: {type(error).__name__}: {error}"
         self._desk.degraded("drift", detail)

@@ -126,6 +126,8 @@ model = {model}
 # product = "bottle"
 # precision = "fp16"
 # false_reject_rate = 0.01
+# Frames of several cameras that go through ONNX Runtime together, where they wait and no deadline forbids it.
+# batch = 1
 """
 
 _CAMERA = """[[camera]]
@@ -169,6 +171,8 @@ _RECORDS = """[records]
 # rejects_mb = 10000
 # Watch for drift of light, focus and position.
 # drift = false
+# What was usual is kept here over restarts; remove the folder, and the line learns anew.
+# drift_folder = "drift"
 
 # What `edgeirf run line.toml --realtime` asks of the system.
 [realtime]

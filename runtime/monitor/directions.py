@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -137,13 +138,15 @@ class Directions:
         if len({one.kind for one in self.directions}) != len(self.directions):
             raise ValueError("one direction of each kind")
 
-    def explain(self, deviation: Floats, spread: Floats | None = None, zoom: float = 1.0) -> tuple[Change, ...]:
+    def explain(
+        self, deviation: Floats, spread: Floats | None = None, zooms: Mapping[Kind, float] = MappingProxyType({})
+    ) -> tuple[Change, ...]:
         """Names a deviation of the mean of recent frames: the change that explains most first.
 
         Args:
             deviation: of every statistic.
             spread: of the good parts of the line; None takes that of the held-out ones.
-            zoom: pixels of the frame along one pixel of the network's input: focus and noise are said for the frame.
+            zooms: by how much a change of a kind is larger in the frame than in the network's input.
 
         Returns:
             changes that matter (:data:`MATTERS`); none where no known change explains the deviation.
@@ -161,7 +164,7 @@ class Directions:
             if gain < EXPLAINS * whole:
                 break
             rest = rest - response
-            amount *= zoom if direction.kind in ("focus", "noise") and direction.stated else 1.0
+            amount *= zooms.get(direction.kind, 1.0) if direction.stated else 1.0
             found.append(Change(direction.kind, amount, abs(amount) / direction.tolerated, direction.stated))
         if float(rest @ rest) > UNKNOWN * whole:
             return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections import deque
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import numpy as np
 
 from edgeirf.runtime.imaging.pixel_format import Pixels
 from edgeirf.runtime.imaging.preprocess import inspected_area
-from edgeirf.runtime.monitor.directions import Change, Directions
+from edgeirf.runtime.monitor.directions import Change, Directions, Kind
 from edgeirf.runtime.monitor.memory import FrameMemory, RankMemory
 from edgeirf.runtime.monitor.sequential import RECENT, Stream
 from edgeirf.runtime.monitor.statistics import (
@@ -67,6 +68,9 @@ class FrameWatch:
         directions: names a change.
         length: mean number of parts to a false alarm, at least, of all statistics together.
         seed: of the draws between ties.
+
+    Attributes:
+        zooms: by how much focus and noise are larger in the last frame than in the network's input.
     """
 
     def __init__(self, measure: FrameStatistics, directions: Directions, length: float, seed: int = 0) -> None:
@@ -77,7 +81,7 @@ class FrameWatch:
         self._usual: tuple[Floats, Floats] | None = None
         self._recent: deque[Floats] = deque(maxlen=RECENT)
         self._checksum, self.frozen = -1, 1
-        self._zoom = 1.0
+        self.zooms: dict[Kind, float] = {}
         self._history: list[Block] = []
         self._block = RECENT
         self._changes: tuple[Change, ...] = ()
@@ -98,8 +102,10 @@ class FrameWatch:
         if self.frozen >= FROZEN:  # says nothing about the line
             return
         found = self._measure(frame)
-        _, _, width, _ = inspected_area(frame.shape, self._measure.settings)
-        self._zoom = max(1.0, width / (self._measure.settings.size[1] * self._measure.settings.tiles[1]))
+        _, _, width, height = inspected_area(frame.shape, self._measure.settings)
+        zoom = max(1.0, width / (self._measure.settings.size[1] * self._measure.settings.tiles[1]))
+        # A mean of fewer pixels has more of their noise.
+        self.zooms = {"focus": zoom, "noise": zoom / math.sqrt(self._measure.step(height))}
         for stream, value in zip(self._streams, found.tolist(), strict=True):
             stream.add(value)
         if self._usual is None:
@@ -187,7 +193,7 @@ class FrameWatch:
         if self._due < 0:
             usual, spread = self._usual
             deviation = np.median(np.stack(self._recent), axis=0) - usual
-            self._changes, self._due = self._directions.explain(deviation, spread, self._zoom), NAMED_EVERY
+            self._changes, self._due = self._directions.explain(deviation, spread, self.zooms), NAMED_EVERY
 
     def _note(self, deviation: Floats, at: float) -> None:
         """Adds to the history."""

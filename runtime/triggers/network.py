@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _no_json(self) -> Answer | None:
         length = self.headers.get("Content-Length", "")
         if self.headers.get_content_type() != "application/json":
-            return 415, {"error": "Content-Type is application/json"}
+            return 415, {"error": "send the header Content-Type: application/json"}
         if not length.isascii() or not length.isdecimal() or int(length) > MAX_BODY:
             return 413, {"error": f"Content-Length is up to {MAX_BODY}"}
         return None

@@ -1,4 +1,4 @@
-"""The CPU executor: one frame at a time, each result taken once, stages that add up."""
+"""The CPU executor: each result taken once, stages that add up, frames that go through the network together."""
 
 from __future__ import annotations
 
@@ -72,3 +72,46 @@ def test_pixels_of_the_network_s_size_score_as_their_frame(executor: CpuExecutor
     frame = bad(0)
     pixels = np.ascontiguousarray(frame[None, ..., ::-1])
     assert plain.score_pixels(pixels).score == inspect(plain, frame).score
+
+
+@pytest.mark.parametrize("tiles", [(1, 1), (1, 2)])
+def test_frames_that_are_pending_together_go_through_the_network_together(
+    tiny_onnx: bytes, good, bad, tiles: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, rules = OnnxRuntimeNetwork(tiny_onnx, threads=1), Scoring(sigma=2.0)
+    settings = Preprocess(size=(64, 64), tiles=tiles)
+    alone = CpuExecutor(network, settings, rules, Limits(9.0, 9.0))
+    executor = CpuExecutor(network, settings, rules, Limits(9.0, 9.0), depth=3)
+    frames = [good(0), bad(1), good(2), bad(3)]
+    expected = [inspect(alone, frame) for frame in frames]
+    runs, real = [], network.run
+    monkeypatch.setattr(network, "run", lambda batch: (runs.append(len(batch)), real(batch))[1])
+    pending = [executor.submit(frame) for frame in frames[:3]]
+    with pytest.raises(UsageError, match="take a result"):
+        executor.submit(frames[3])
+    found = [pending[0].result()]
+    pending.append(executor.submit(frames[3]))  # joins two that are ready
+    found += [one.result() for one in pending[1:]]
+    assert runs == [3 * tiles[0] * tiles[1], tiles[0] * tiles[1]]
+    for one, other in zip(found, expected, strict=True):
+        assert one.score == pytest.approx(other.score, rel=1e-5)
+        assert (one.reject, one.p_value, len(one.regions)) == (other.reject, other.p_value, len(other.regions))
+        np.testing.assert_allclose(one.map.array(), other.map.array(), rtol=1e-4, atol=1e-5)
+        assert one.latency_ms["inference"] == pytest.approx(
+            sum(one.latency_ms[stage] for stage in ("preprocess", "network", "postprocess"))
+        )
+
+
+def test_a_network_that_fails_leaves_room(tiny_onnx: bytes, good, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = OnnxRuntimeNetwork(tiny_onnx, threads=1)
+    executor = CpuExecutor(network, Preprocess(size=(64, 64)), Scoring(sigma=2.0), depth=2)
+    monkeypatch.setattr(network, "run", lambda batch: (_ for _ in ()).throw(MemoryError))
+    first = executor.submit(good(0))
+    with pytest.raises(MemoryError):
+        executor.submit(good(1))
+    monkeypatch.undo()
+    second = executor.submit(good(1))
+    assert first.result().score == pytest.approx(
+        inspect(CpuExecutor(network, executor.settings, executor.rules), good(0)).score
+    )
+    assert second.result().score > 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.line_fakes import BAD, GOOD
+from benchmarks.line_fakes import BAD, GOOD, FakeDetector
 from benchmarks.line_rig import Rig, outcomes, running, until
 from edgeirf.errors import SourceError
+from edgeirf.runtime.inspection import Inspection
 
 
 def test_a_triggered_part_gets_the_verdict_of_its_frame_and_every_place_has_it() -> None:
@@ -126,3 +127,28 @@ def test_cameras_with_parts_of_their_own_share_one_detector() -> None:
         ("v1/2", True, "inspected"),
     ]
     assert len(rig.opened) == 1
+
+
+def test_no_camera_waits_for_ever_while_another_is_faster_than_the_detector() -> None:
+    rig = Rig(triggered=False, views=2, together=False)
+    slow, fast = rig.cameras[1], rig.cameras[0]
+
+    class Watched(FakeDetector):
+        def result(self) -> Inspection:
+            """The next frame of the fast camera comes before this one is inspected."""
+            fast.push(GOOD)
+            until(fast._queue.empty)
+            time.sleep(0.02)
+            return super().result()
+
+    rig.detector = Watched()
+    rig._thread.start()
+    until(lambda: rig.line.state == "RUNNING")
+    fast.push(GOOD)
+    until(lambda: len(rig.seen) >= 2)
+    slow.push(GOOD)
+    came = len(rig.seen)
+    until(lambda: len(rig.seen) > came + 8)
+    rig.line.stop()
+    rig.join()
+    assert any(str(verdict.part_id).startswith("v1/") for verdict in rig.seen[: came + 8])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from queue import Empty
 from typing import Any, NamedTuple
@@ -17,17 +17,20 @@ from edgeirf.errors import BackendError, OutputError, SourceError
 from edgeirf.part import PartVerdict
 from edgeirf.runtime.line.capture_thread import Station
 from edgeirf.runtime.line.line import Line
+from edgeirf.runtime.sources.frame import Frame
 from edgeirf.runtime.triggers.software import SoftwareTrigger
 
 
-def test_a_camera_that_goes_away_degrades_the_line_and_comes_back() -> None:
+def test_a_camera_that_goes_away_degrades_the_line_and_comes_back_with_frames_in_the_detector_s_memory() -> None:
     with running(deadline_s=0.1) as rig:
         rig.camera.away = True
         rig.camera.fault = SourceError("v0 has given no frame for 10 s")
         until(lambda: rig.line.state == "DEGRADED")
         assert outcomes([rig.part(1)]) == [(1, True, "missing_view")]
-        rig.camera.away = False
+        assert rig.camera.allocate == rig.detector.allocate
+        rig.camera.away, rig.camera.allocate = False, None
         until(lambda: rig.camera.opened == 2)
+        assert rig.camera.allocate == rig.detector.allocate
         assert outcomes([rig.part(2, GOOD)]) == [(2, False, "inspected")]
         until(lambda: rig.line.state == "RUNNING")
 
@@ -134,9 +137,13 @@ BREAK: dict[str, Callable[[Rig], None]] = {
 def test_an_exception_in_any_thread_is_a_fault_with_safe_outputs_until_an_operator_acknowledges(where: str) -> None:
     with running(deadline_s=0.5) as rig:
         until(lambda: rig.output.states)
-        BREAK[where](rig)
+        if where != "camera":
+            BREAK[where](rig)
         assert rig.trigger.fire(1)
-        rig.camera.push(GOOD)
+        if where != "camera":
+            rig.camera.push(GOOD)
+        else:  # no frame, which the camera might give before it breaks
+            BREAK[where](rig)
         until(lambda: rig.line.state == "FAULT")
         assert "broken" in rig.line.reason
         until(lambda: len(rig.seen) == 1)
@@ -281,8 +288,13 @@ def test_a_monitor_that_sees_drift_degrades_the_line_and_one_that_fails_stops_no
     class Watch:
         said: str | None = "light -6 %"
 
-        def watch(self, part: PartVerdict, frame: Any) -> str | None:
-            assert frame.shape == (8, 8, 3)
+        closed = 0
+
+        def close(self) -> None:
+            self.closed += 1
+
+        def watch(self, part: PartVerdict, frames: Mapping[str, Frame]) -> str | None:
+            assert [(view, frame.image.shape) for view, frame in frames.items()] == [("v0", (8, 8, 3))]
             if self.said == "raise":
                 raise RuntimeError("broken")
             return self.said
@@ -297,6 +309,7 @@ def test_a_monitor_that_sees_drift_degrades_the_line_and_one_that_fails_stops_no
         watch.said = None
         assert not rig.part(3, GOOD).reject
         until(lambda: rig.line.state == "RUNNING")
+    assert watch.closed == 1
 
 
 def test_fault_is_not_left_before_the_trigger_works_again() -> None:

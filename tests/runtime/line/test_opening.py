@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,6 +31,15 @@ def test_cameras_with_the_same_bundle_share_a_detector(tmp_path: Path, tiny_path
     assert plan.deadline_s == 5.0
 
 
+def test_cameras_that_share_a_detector_share_a_batch(tmp_path: Path, tiny_path: Path) -> None:
+    text = '[[camera]]\nname = "side"\nuri = "1"\n'
+    for more, depth in (("", 1), (text, 2)):
+        line = config(tmp_path, tiny_path, more)
+        line = replace(line, detector=replace(line.detector, batch=4))
+        with opening.load_detector(line, line.cameras[0]) as detector:
+            assert detector.depth == depth
+
+
 @pytest.mark.parametrize(
     ("device", "taken", "taken_over", "said"),
     [
@@ -52,7 +61,7 @@ def test_the_cpu_takes_over_where_its_measured_latency_meets_the_deadline(
     lines: list[str] = []
     plan = opening.open_plan(config(tmp_path, tiny_path, line="cpu_takeover = true"), lines.append)
     (detectors,) = plan.detectors.values()
-    detectors.open([(64, 64)]).close()
+    detectors.open().close()
     assert detectors.standby is not None
     detectors.standby.__self__.device = device  # type: ignore[attr-defined]
     standby = detectors.standby([(64, 64)])
@@ -66,20 +75,7 @@ def test_the_latency_of_the_cpu_is_measured(tmp_path: Path, tiny_path: Path) -> 
         assert 0 < opening.measured_ms(detector, (64, 64)) < 10_000
 
 
-def test_the_reasons_of_all_monitors_are_one() -> None:
-    class Said:
-        def __init__(self, reason: str | None) -> None:
-            self.reason = reason
-
-        def watch(self, part: Any, frame: Any) -> str | None:
-            return self.reason
-
-    drift = opening.Drift({"a": Said(None), "b": Said("light"), "c": Said("focus")})
-    assert drift.watch(None, None) == "light; focus"  # type: ignore[arg-type]
-    assert opening.Drift({}).watch(None, None) is None  # type: ignore[arg-type]
-
-
 def test_a_bundle_that_is_not_there_is_an_error_of_the_start(tmp_path: Path) -> None:
     plan = opening.open_plan(config(tmp_path, tmp_path / "none.irf"))
     with pytest.raises(EdgeirfError, match="cannot read"):
-        next(iter(plan.detectors.values())).open([])
+        next(iter(plan.detectors.values())).open()

@@ -73,7 +73,9 @@ def test_a_change_that_the_parts_hide_is_not_named() -> None:
 def test_focus_is_said_in_pixels_of_the_frame() -> None:
     rows = tuple(tuple(deviation(sharpness=-0.2 * amount).tolist()) for amount in (0.0, 1.0, 4.0))
     measured = Directions(USUAL.spread, (Direction("focus", 1.0, (0.0, 1.0, 4.0), rows),))
-    assert measured.explain(deviation(sharpness=-0.2), zoom=2.0)[0].amount == pytest.approx(2.0, abs=0.1)
+    assert measured.explain(deviation(sharpness=-0.2), zooms={"focus": 2.0, "noise": 3.0})[0].amount == pytest.approx(
+        2.0, abs=0.1
+    )
 
 
 def with_member(source: Path, target: Path, data: bytes) -> Bundle:

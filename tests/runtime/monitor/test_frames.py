@@ -66,6 +66,14 @@ def test_a_sudden_change_is_named_within_sixty_parts(
     assert 150 <= began[0] / HOUR <= 300
 
 
+def test_focus_and_noise_are_said_for_the_frame(measure: FrameStatistics, pictures: list[Picture]) -> None:
+    watch = watched(measure)
+    watch.add(pictures[0], passed=True, at=0.0)
+    assert watch.zooms == {"focus": 1.0, "noise": 1.0}
+    watch.add(np.repeat(np.repeat(pictures[1], 8, axis=0), 8, axis=1), passed=True, at=1.0)
+    assert watch.zooms == {"focus": 8.0, "noise": 8.0 / 2}  # one row of four is looked at
+
+
 def test_a_turned_camera_is_named(measure: FrameStatistics, good_part: Callable[..., Picture]) -> None:
     """In frames of twice the size: interpolation softens a small one."""
     frames = [good_part(seed, 128) for seed in range(200)]

@@ -50,6 +50,35 @@ def test_a_softer_focus_lowers_sharpness_and_noise_raises_its_statistic(
     assert response(measure, good_part, Change(noise_levels=4))["noise"] > 0.3
 
 
+@pytest.mark.parametrize(
+    ("change", "names", "within"),
+    [
+        (Change(brightness=-0.06), ["brightness", "contrast"], 0.003),
+        (Change(shift_x=0.02, shift_y=-0.02), ["right", "down"], 0.002),
+        (Change(rotate_deg=2), ["turn"], 0.3),
+        (Change(blur_px=4), ["sharpness"], 0.25),
+        (Change(noise_levels=20), ["noise"], 0.4),
+    ],
+)
+def test_of_a_large_frame_a_part_of_the_rows_says_what_all_of_them_say(
+    measure: FrameStatistics,
+    good_part: Callable[..., Picture],
+    change: Change,
+    names: list[str],
+    within: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def large(seed: int) -> Picture:
+        return good_part(seed, 400)
+
+    assert measure.step(400) == 3
+    found = response(measure, large, change)
+    monkeypatch.setattr(FrameStatistics, "step", lambda self, height: 1)
+    expected = response(measure, large, change)
+    assert [found[name] for name in names] == pytest.approx([expected[name] for name in names], abs=within)
+    assert all(abs(expected[name]) > within for name in names)
+
+
 def test_light_does_not_pass_for_a_move_and_a_move_not_for_light(
     measure: FrameStatistics, good_part: Callable[..., Picture]
 ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import driver_control
+import numpy as np
 import pytest
 from ort_engine import OrtEngine
 from pairs import InOrder, MakePair, Pair
@@ -17,6 +18,7 @@ from edgeirf.runtime.executors import golden
 from edgeirf.runtime.executors import tensorrt as tensorrt_module
 from edgeirf.runtime.executors.cpu import CpuExecutor
 from edgeirf.runtime.executors.cuda_device import CudaDevice
+from edgeirf.runtime.executors.gpu.frame_layout import Geometry
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.executors.tensorrt import LoadedGraph, TensorRTNetwork
 from edgeirf.settings import Preprocess, Scoring
@@ -45,6 +47,20 @@ def memory(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 def discrete(monkeypatch: pytest.MonkeyPatch) -> None:
     """A desktop GPU."""
     monkeypatch.setenv("STANDIN_INTEGRATED", "0")
+
+
+@pytest.fixture
+def staged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Bytes that the host copied for each frame that it copied."""
+    found: list[int] = []
+    real = Geometry.stage
+
+    def stage(self: Geometry, frame: np.ndarray, view: np.ndarray) -> None:
+        found.append(self.nbytes)
+        real(self, frame, view)
+
+    monkeypatch.setattr(Geometry, "stage", stage)
+    return found
 
 
 @pytest.fixture

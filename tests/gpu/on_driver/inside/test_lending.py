@@ -10,26 +10,11 @@ import numpy as np
 import pytest
 from pairs import MakePair
 
-from edgeirf.runtime.executors.gpu.frame_layout import Geometry
 from edgeirf.runtime.sources.ring import Ring
 from edgeirf.settings import Preprocess
 
 Make = Callable[..., np.ndarray]
 U8 = np.dtype(np.uint8)
-
-
-@pytest.fixture
-def staged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Bytes that the host copied for each frame that it copied."""
-    found: list[int] = []
-    real = Geometry.stage
-
-    def stage(self: Geometry, frame: np.ndarray, view: np.ndarray) -> None:
-        found.append(self.nbytes)
-        real(self, frame, view)
-
-    monkeypatch.setattr(Geometry, "stage", stage)
-    return found
 
 
 def written(ring: Ring, frame: np.ndarray) -> np.ndarray:

@@ -1,7 +1,9 @@
-"""A line on the GPU's path: the GPU is lost, and the CPU takes over."""
+"""A line on the GPU's path: frames in its memory; the GPU is lost, and the CPU takes over."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,12 +14,14 @@ import pytest
 from ort_engine import OrtEngine
 
 import edgeirf
+from edgeirf.cli import main
 from edgeirf.part import PartVerdict
 from edgeirf.runtime.audit.history import History, Query
 from edgeirf.runtime.line import opening
 from edgeirf.runtime.line.config import read_config
 from edgeirf.runtime.line.line import Line
 from edgeirf.runtime.line.opening import open_plan
+from edgeirf.runtime.sources import v4l2
 
 LINE = """[line]
 deadline_ms = {deadline}
@@ -93,3 +97,58 @@ def test_the_cpu_takes_over_from_a_lost_gpu_where_it_meets_the_deadline(
     assert states[2][1].endswith(": the CPU inspects")
     assert devices == ["tensorrt", "cpu"]
     assert {row.device for row in rows if row.kind == "part" and row.reason == "inspected"} == {"tensorrt", "cpu"}
+
+
+class Device:
+    """In the place of ``cv2.VideoCapture``: a camera that gives the same picture, a hundred times a second."""
+
+    def __init__(self, picture: np.ndarray) -> None:
+        self.picture, self.into = picture, list[np.ndarray]()
+
+    def isOpened(self) -> bool:
+        return True
+
+    def set(self, key: int, value: float) -> bool:
+        return True
+
+    def get(self, key: int) -> float:
+        return {cv2.CAP_PROP_FRAME_HEIGHT: 64.0, cv2.CAP_PROP_FRAME_WIDTH: 64.0}.get(key, -1.0)
+
+    def grab(self) -> bool:
+        time.sleep(0.01)
+        return True
+
+    def retrieve(self, image: np.ndarray | None = None) -> tuple[bool, np.ndarray]:
+        if image is None:
+            return True, self.picture.copy()
+        image[...] = self.picture
+        return True, image
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("command", ["line", "flags"])
+def test_a_camera_writes_into_page_locked_memory_and_its_frames_are_not_copied(
+    command: str,
+    tiny_path: Path,
+    tmp_path: Path,
+    good: Callable[..., np.ndarray],
+    staged: list[int],
+    memory: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device = Device(good(1))
+    monkeypatch.setattr(v4l2.cv2, "VideoCapture", lambda *_: device)
+    if command == "line":
+        (tmp_path / "line.toml").write_text(LINE.format(deadline=20_000, model=tiny_path).replace("parts", "0"))
+        options = [str(tmp_path / "line.toml")]
+    else:
+        options = ["--camera", "0", "--model", str(tiny_path), "--device", "tensorrt"]
+    monkeypatch.setattr(sys, "argv", ["edgeirf", "run", *options, "--max-frames", "12"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert len(staged) <= 1  # OpenCV gives the first frame; then the size is known
+    if memory == "discrete":
+        assert driver_control.count("bytes_up") >= 12 * device.picture.nbytes
