@@ -64,7 +64,12 @@ MUTANTS = {
         "left + args.width / args.tile_columns",
         "packed8",
     ),
-    "planes interleaved": Mutant("resize.cuh", "index + c * plane", "index + c", "packed8"),
+    "planes interleaved": Mutant("resize.cuh", "(3 * tile + c) * plane + index", "3 * index + c", "packed8"),
+    "pixels of the first tile": Mutant("resize.cuh", "tile * plane + index, blue", "index, blue", "packed8"),
+    "pixels the other way round": Mutant(
+        "resize.cuh", "blue << 32 | green << 16 | red", "red << 32 | green << 16 | blue", "packed8"
+    ),
+    "a fourth value": Mutant("resize.cuh", "blue << 32 | green", "blue << 48 | blue << 32 | green", "packed8"),
     "red and blue swapped": Mutant(
         "resize.cuh", "red_first ? value[0] : value[2]", "red_first ? value[2] : value[0]", "packed8"
     ),

@@ -15,7 +15,7 @@ from ptx.device import Interpreter
 from shim import build
 from shim.device import Shim, Traffic, allocate
 
-from edgeirf.runtime.kernels import RECORD_BYTES, Launch, PixelFormat, plan_postprocess, plan_preprocess
+from edgeirf.runtime.kernels import RECORD_BYTES, InputLayout, Launch, PixelFormat, plan_postprocess, plan_preprocess
 from edgeirf.settings import Preprocess, Scoring
 
 pytestmark = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++ to run the kernels on the CPU")
@@ -29,10 +29,10 @@ def count(plan: Launch, **contents: np.ndarray) -> Traffic:
     return shim.traffic
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("layout", ["float16x4", "float32"])
 @pytest.mark.parametrize("pixel_format", ["bgr8", "gray8", "gray16", "bayer_rggb8", "nv12"])
-def test_five_megapixels_in(pixel_format: PixelFormat, dtype: str) -> None:
-    plan = plan_preprocess(Preprocess(size=(256, 256)), FIVE_MEGAPIXELS, pixel_format, dtype)
+def test_five_megapixels_in(pixel_format: PixelFormat, layout: InputLayout) -> None:
+    plan = plan_preprocess(Preprocess(size=(256, 256)), FIVE_MEGAPIXELS, pixel_format, layout)
     traffic = count(plan, frame=references.random_frame(pixel_format, *FIVE_MEGAPIXELS))
     frame, output = plan.buffers["frame"], plan.buffers["output"]
     # All but the rims of a block's area is read once; demosaicing needs a row more above and below.
@@ -60,7 +60,7 @@ def test_a_map_of_256_out(dtype: str, write_map: bool) -> None:
 def test_the_compiled_kernel_loads_no_more_and_wastes_no_sectors(pixel_format: PixelFormat) -> None:
     """The interpreter counts nvcc's loads and stores: the same bytes, in 32-byte sectors that are used."""
     size = (36, 1000)
-    plan = plan_preprocess(Preprocess(size=(32, 64)), size, pixel_format, "float16")
+    plan = plan_preprocess(Preprocess(size=(32, 64)), size, pixel_format, "float16x4")
     frame = references.random_frame(pixel_format, *size)
     interpreter = Interpreter()
     interpreter.launch(plan, allocate(plan, frame=frame))

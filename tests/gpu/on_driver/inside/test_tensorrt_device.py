@@ -14,6 +14,7 @@ from edgeirf.runtime.cuda.errors import GpuOutOfMemoryError
 from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.executors.tensorrt import TensorRTNetwork
+from edgeirf.runtime.kernels.network_input import LAYOUTS, InputLayout
 
 SHAPE = (2, 3, 64, 64)
 
@@ -35,6 +36,16 @@ def test_batches_go_up_and_fields_come_down(tiny_onnx: bytes, engine: OrtEngine,
         np.testing.assert_array_equal(field, reference.run(batch))
     network.close()
     assert driver_control.live() == {}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_engine_reads_the_batch_in_its_own_layout(tiny_onnx: bytes, layout: InputLayout) -> None:
+    network = TensorRTNetwork(OrtEngine(tiny_onnx, SHAPE, input_layout=layout), CudaDevice())
+    reference = OnnxRuntimeNetwork(tiny_onnx, threads=1)
+    for batch in np.random.default_rng(1).normal(size=(2, *SHAPE)).astype(np.float32):
+        rounded = batch if layout == "float32" else batch.astype(np.float16).astype(np.float32)
+        np.testing.assert_array_equal(network.run(batch), reference.run(rounded))
+    network.close()
 
 
 def test_nothing_is_allocated_for_a_frame(engine: OrtEngine) -> None:
