@@ -57,6 +57,7 @@ class DetectorSettings:
     false_reject_rate: float | None = _limits(None, 0, 1)
     threshold: float | None = None
     keep_warm: bool = False
+    spin: bool = False
 
 
 @dataclass(frozen=True)

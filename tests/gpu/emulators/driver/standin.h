@@ -105,6 +105,7 @@ struct State {
   std::mutex lock;
   bool initialised = false;
   Context primary;
+  unsigned primary_flags = 0;
   std::set<Context*> contexts;
   std::map<char*, Memory> memory;
   std::map<CUstream, std::shared_ptr<Stream>> streams;
