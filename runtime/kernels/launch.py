@@ -175,6 +175,7 @@ def plan_postprocess(
         raise UsageError(f"a smoothing of {scoring.sigma} pixels is too wide for a grid of {cells}: use the CPU")
     offsets, blob = _pack(row_first, row_weights, column_first, column_weights, round_down(scores))
     labels = -(-(WORKSPACE_HEADER + cells[0] * cells[1]) // 4) * 4
+    most_regions = -(-pixels[0] // 2) * -(-pixels[1] // 2)  # no two of them touch, not at a corner either
     args = np.zeros((), POSTPROCESS_ARGS)
     values = {
         "latent": scoring.latent or (0.0, 1.0, 0.0, 1.0), "use_latent": scoring.latent is not None,
@@ -191,7 +192,7 @@ def plan_postprocess(
     buffers = {
         "field": math.prod(field_shape) * np.dtype(in_dtype).itemsize,
         "tables": len(blob),
-        "workspace": 4 * (labels + area),
+        "workspace": 4 * (labels + 2 * area + most_regions),
         "map": 4 * area,
         "result": RESULT.itemsize,
     }

@@ -82,7 +82,7 @@ POSTPROCESS_ARGS = np.dtype(
         ("column_weights", "i4"),
         ("scores", "i4"),
         ("score_count", "i4"),
-        ("labels", "i4"),  # offset of the labels in the workspace, in 4-byte items
+        ("labels", "i4"),  # offset of the labels, peaks and roots in the workspace, in 4-byte items
         ("score_threshold", "f4"),
         ("pixel_threshold", "f4"),
     ],

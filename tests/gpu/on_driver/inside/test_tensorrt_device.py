@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from concurrent.futures import ThreadPoolExecutor
 
 import driver_control
@@ -76,3 +77,34 @@ def test_too_little_memory(engine: OrtEngine) -> None:
     driver_control.reset()
     device.close()
     assert driver_control.live() == {}
+
+
+@pytest.mark.parametrize("off", [(64, 0), (0, 128), (4, 4)])
+def test_addresses_are_aligned_to_256_bytes(engine: OrtEngine, off: tuple[int, int]) -> None:
+    """What the driver allocates is; the middle of a buffer need not be."""
+    device = CudaDevice()
+    with device.active():
+        start, end = device.allocate(4096), device.allocate(4096)
+    engine.bind(start, end)
+    with pytest.raises(BackendError, match="not aligned to 256 bytes"):
+        engine.bind(start + off[0], end + off[1])
+    device.close()
+
+
+def test_the_first_run_is_no_graph(tiny_onnx: bytes) -> None:
+    """It allocates and waits, which spoils a capture; after a plain run the same call can be captured."""
+    engine, device = OrtEngine(tiny_onnx, SHAPE), CudaDevice()
+    library, graph, stream = ctypes.CDLL("libcuda.so.1"), ctypes.c_void_p(), ctypes.c_void_p(device.stream)
+    with device.active():
+        engine.bind(device.allocate(4 * int(np.prod(SHAPE))), device.allocate(4 * int(np.prod(engine.output_shape))))
+        assert library.cuStreamBeginCapture_v2(stream, 1) == 0
+        with pytest.raises(BackendError, match="cuMemAlloc_v2 failed with 900"):
+            engine.enqueue(device.stream)
+        assert library.cuStreamEndCapture(stream, ctypes.byref(graph)) == 901
+        engine.enqueue(device.stream)
+        device.synchronise()
+        assert library.cuStreamBeginCapture_v2(stream, 1) == 0
+        engine.enqueue(device.stream)
+        assert library.cuStreamEndCapture(stream, ctypes.byref(graph)) == 0
+        library.cuGraphDestroy(graph)
+    device.close()
