@@ -16,14 +16,15 @@ from edgeirf.runtime.selftest.outcome import Failed, Figures
 
 
 def engine(subject: Subject, precision: str) -> Figures:
-    """Layers and bytes of the engine of a precision, and the median of one run of it alone."""
+    """Layers, bytes and input of the engine of a precision, and the median of one run of it alone."""
     subject.need(precision)
     loaded = subject.load_graph(precision)
     try:
         milliseconds = loaded.network.milliseconds()
     finally:
         loaded.network.close()
-    return {"milliseconds": milliseconds, "layers": loaded.layers, "megabytes": round(loaded.traffic / 1e6, 2)}
+    sizes = {"layers": loaded.layers, "megabytes": round(loaded.traffic / 1e6, 2)}
+    return {"milliseconds": milliseconds, **sizes, "input": loaded.network.engine.input_layout}
 
 
 def frame_memory(subject: Subject, frames: int = 200) -> Figures:

@@ -7,6 +7,7 @@ has loaded, once a block. Both may be at most 1.2 times the least possible: inpu
 from __future__ import annotations
 
 import shutil
+from functools import cache
 
 import numpy as np
 import pytest
@@ -83,3 +84,28 @@ def test_the_field_is_loaded_in_whole_sectors() -> None:
     assert machine is not None
     assert machine.traffic["streamed"] == counted.streamed == machine.sectors["streamed"] == field.nbytes
     assert machine.traffic["stored"] == counted.stored
+
+
+@cache
+def loaded(shape: str) -> int:
+    """Bytes that a map of 32x32 costs, with that above the threshold; no two regions have the same peak."""
+    level = np.ones((32, 32))
+    if shape == "16 squares":
+        for k in range(16):
+            level[k // 4 * 8 + 2 : k // 4 * 8 + 6, k % 4 * 8 + 2 : k % 4 * 8 + 6] = 9 + k / 8
+    elif shape == "a dot":
+        level[17, 3] = 9
+    elif shape == "everything":
+        level[:] = 9
+    plan = plan_postprocess(Scoring(sigma=0), (1, 1, 32, 32), (1, 1), (32, 32), "float32", pixel_threshold=5.0)
+    interpreter = Interpreter()
+    interpreter.launch(plan, allocate(plan, field=np.sqrt(2 * level)[None, None].astype(np.float32)))
+    assert interpreter.machine is not None
+    return interpreter.machine.traffic["cached"]
+
+
+@pytest.mark.skipif(not shutil.which("nvcc"), reason="needs nvcc to make PTX")
+@pytest.mark.parametrize(("shape", "most"), [("a dot", 1), ("16 squares", 24), ("everything", 128)])
+def test_the_regions_of_a_rejected_part_cost_a_few_passes(shape: str, most: int) -> None:
+    """Bytes a pixel beyond making the map twice: once for its peak, and once to write it."""
+    assert loaded(shape) - 2 * loaded("nothing") <= most * 32 * 32
