@@ -47,6 +47,7 @@ struct Graph {
   bool broken = false;
   Stream* origin = nullptr;  // where the capture began; null once it has ended
   std::thread::id guarded;   // the thread whose allocations and waits spoil the capture
+  bool global = false;       // those of every thread do
 };
 
 struct Context {
