@@ -74,8 +74,8 @@ class Verdict:
         latency_ms: milliseconds by stage, see :data:`STAGES`.
         model: name and short hash of the bundle, ``bottle@1a2b3c4d5e6f``.
         product: the product whose calibration decided.
-        scale: what says most where the part is most unusual: ``position`` (the smallest scale), ``2x2`` and more
-            (positions of the grid together), ``whole`` (the part's mean), ``texture`` (the part's texture); None where
+        scale: what says most where the part is most unusual: ``position`` (one of the grid), ``2x2`` and more
+            (positions together), ``whole`` (the part's mean), ``texture`` (the part's texture); None where
             the executor or the bundle does not know it.
     """
 

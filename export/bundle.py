@@ -20,7 +20,7 @@ from edgeirf import bundle
 from edgeirf.calib.conditions.directions import measure_directions
 from edgeirf.calib.conditions.tolerances import Tolerances
 from edgeirf.calib.evaluation.odd_pictures import Examination
-from edgeirf.calib.fitting.density import Scale, scale_name
+from edgeirf.calib.fitting.density import Scale, channels, scale_name
 from edgeirf.calib.fitting.gaussian import Fit, Gaussian
 from edgeirf.calib.fitting.ranges import METHODS
 from edgeirf.calib.fitting.ranges import Method as RangeMethod
@@ -34,6 +34,7 @@ from edgeirf.export.methods.fit import field_of, fit
 from edgeirf.export.methods.graph import BundleGraph
 from edgeirf.export.methods.invad import Invad, invad_timesteps
 from edgeirf.export.methods.irf import Irf
+from edgeirf.export.onnx.passes.halves import stored_in_half
 from edgeirf.export.onnx.trace import to_onnx
 from edgeirf.export.precision.candidates import PRECISIONS, Fp32, Made, Prover
 from edgeirf.export.precision.quantisers.choice import QUANTISERS
@@ -166,7 +167,7 @@ def export(
     progress("residual fields of the good parts")
     parts = Parts.of(run, extractor, _field(net, timesteps, options.method))
     fitted = fit(parts.training, parts.held_out, options.gaussian, scoring, settings)
-    scoring = replace(scoring, scales=tuple(map(scale_name, fitted.scales)))
+    scoring = replace(scoring, scales=tuple(map(scale_name, channels(fitted.scales))))
     others = []
     for number, fold in enumerate(folds, 1):
         progress(f"residual fields of the good parts, fold {number} of {len(folds)}")
@@ -237,11 +238,11 @@ def export(
         models={"fp32": model, **{made.key: made.model for made in shipped}},
     )
     members = {
-        model.file: onnx_bytes,
+        model.file: stored_in_half(onnx_bytes),
         directions.MEMBER: drift_member(pictures, golden_member["images"], settings, config.tolerate),
         bundle.GOLDEN: _npz(golden_member),
         bundle.REPORT: model_page(manifest, executor, pictures).encode(),
-        **{made.model.file: made.graph for made in shipped},
+        **{made.model.file: stored_in_half(made.graph) for made in shipped},
     }
     left_out = ""
     if options.standalone:

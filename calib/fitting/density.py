@@ -9,6 +9,10 @@ a larger region, or in the part as a whole, is faint at every position and plain
 Parts lie roughly the same way, and some places of them vary more than others: an edge, a printed date. profile_w(W) is
 the mean distance of good parts at that place, relative to the mean of all places, smoothed and bounded.
 
+Where the Gaussians are full and the grid is not too large, windows of 2 and 4 have a Gaussian for each place instead of
+a common one with a profile (:mod:`edgeirf.calib.fitting.places`). The smallest window then says only where in a window
+the part is unusual, and larger windows are left out: they find nothing more (benchmarks/RESULTS.md).
+
 One more scale reads the texture of the whole part: a Gaussian of log(mean of v^2 over the grid), channel by channel,
 where v is the field whitened by the Gaussian of the smallest window.
 
@@ -31,12 +35,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeirf.calib.fitting.gaussian import Fit, Gaussian, Moments, fit_gaussian
+from edgeirf.calib.fitting.places import PlaceMoments, Places, few_enough
 
 WHOLE = 0
 """Stands for the window that covers the whole grid."""
 TEXTURE = -1
 """Stands for the energy of every channel over the whole grid."""
 WINDOWS = (1, 2, 4, 8, WHOLE)
+PLACED = (2, 4)
+"""Windows that have a Gaussian for each place, where there is room for it."""
 SHRINKAGE = {WHOLE: 0.2, TEXTURE: 0.2}
 """Least shrinkage of a covariance. The whole grid has one value a picture, and those of its variants are alike."""
 USUAL_SHRINKAGE = 0.02
@@ -59,7 +66,8 @@ class Scale:
         window: side in grid positions, :data:`WHOLE` or :data:`TEXTURE`.
         gaussian: of what is read of good parts at this scale.
         profile: ``(h', w')``: how much good parts vary at each place, relative to the mean; None is 1 everywhere.
-        base: Gaussian of the smallest window; of :data:`TEXTURE` only.
+        base: Gaussian of the smallest window, which whitens what is read; of :data:`TEXTURE` and ``places`` only.
+        places: a Gaussian for each place; None: they share ``gaussian``, and profile.
         gain, power: nats = gain * d ** power.
     """
 
@@ -67,8 +75,14 @@ class Scale:
     gaussian: Gaussian
     profile: Floats | None = None
     base: Gaussian | None = None
+    places: Places | None = None
     gain: float = 1.0
     power: float = 1.0
+
+
+def channels(scales: Sequence[Scale]) -> tuple[Scale, ...]:
+    """The scales that add to the anomaly: all, but for a first one that only says where in a window."""
+    return tuple(scales[1:] if any(scale.places is not None for scale in scales) else scales)
 
 
 def scale_name(scale: Scale) -> str:
@@ -113,11 +127,19 @@ def added(first: Mapping[int, Moments], second: Mapping[int, Moments]) -> dict[i
     return {window: first[window] + second[window] for window in first}
 
 
+def placed_for(grid: tuple[int, int], fit: Fit) -> tuple[int, ...]:
+    """Windows that have a Gaussian for each place of a grid of ``(h, w)`` positions."""
+    if fit != "full":
+        return ()
+    return tuple(window for window in windows_for(grid, PLACED) if window != WHOLE and few_enough(grid, window))
+
+
 def fit_scales(
     moments: Mapping[int, Moments],
     fields: Iterable[NDArray[np.float32]],
     fit: Fit,
     noise: Mapping[int, Moments] | None = None,
+    placed: Sequence[int] = (),
 ) -> tuple[Scale, ...]:
     """Fits every scale; gain and power are still 1.
 
@@ -127,20 +149,38 @@ def fit_scales(
         fit: kind of Gaussian.
         noise: of what a reduced precision adds to the field; it is independent of the field, so its mean and
             covariance are added.
+        placed: windows with a Gaussian for each place; those that share one are left out then, but for the smallest.
     """
-    scales = [Scale(w, _fit(w, own, fit, None if noise is None else noise[w])) for w, own in moments.items()]
+    scales = [
+        Scale(w, _fit(w, own, fit, None if noise is None else noise[w]))
+        for w, own in moments.items()
+        if not placed or w in (1, *placed)
+    ]
     base = scales[0].gaussian
-    totals: list[Floats] = [np.zeros(1) for _ in scales]
+    totals: dict[int, Floats] = {}
+    places: dict[int, PlaceMoments] = {}
     energies: Moments | None = None
     for field in fields:
-        totals = [total + distances(field, scale).sum(0) for total, scale in zip(totals, scales, strict=True)]
+        for scale in scales:
+            if scale.window not in placed:
+                totals[scale.window] = totals.get(scale.window, np.zeros(1)) + distances(field, scale).sum(0)
+        white = base.whiten(field) if placed else field
+        for window in placed:
+            read = pool(white, window)
+            if window not in places:
+                places[window] = PlaceMoments((read.shape[2], read.shape[3]), read.shape[1])
+            places[window].add(read)
         own = Moments.of(texture(field, base))
         energies = own if energies is None else energies + own
     assert energies is not None  # noqa: S101
-    return (
-        *(replace(scale, profile=_profile(total)) for scale, total in zip(scales, totals, strict=True)),
-        Scale(TEXTURE, _fit(TEXTURE, energies, fit, None), base=base),
-    )
+
+    def finished(scale: Scale) -> Scale:
+        if scale.window not in placed:
+            return replace(scale, profile=_profile(totals[scale.window]))
+        added_noise = None if noise is None else noise[scale.window].mapped(base.whitener)
+        return replace(scale, base=base, places=places[scale.window].fit(added_noise))
+
+    return (*map(finished, scales), Scale(TEXTURE, _fit(TEXTURE, energies, fit, None), base=base))
 
 
 def _fit(window: int, moments: Moments, fit: Fit, noise: Moments | None) -> Gaussian:
@@ -151,6 +191,8 @@ def _fit(window: int, moments: Moments, fit: Fit, noise: Moments | None) -> Gaus
 
 def distances(field: NDArray[np.float32], scale: Scale) -> Floats:
     """d of every place, ``(N, C, h, w)`` to ``(N, h', w')``."""
+    if scale.places is not None and scale.base is not None:
+        return scale.places.distances(pool(scale.base.whiten(field), scale.window))
     read = pool(field, scale.window) if scale.base is None else texture(field, scale.base)
     centred = np.moveaxis(read, -3, -1) - scale.gaussian.mean
     squares: Floats = np.square(centred @ scale.gaussian.whitener.T).sum(-1)

@@ -42,6 +42,10 @@ class Moments:
     def __add__(self, other: Moments) -> Moments:
         return Moments(self.count + other.count, self.total + other.total, self.outer + other.outer)
 
+    def mapped(self, matrix: Array) -> Moments:
+        """Of the field times a matrix ``(C, C)``."""
+        return Moments(self.count, matrix @ self.total, matrix @ self.outer @ matrix.T)
+
     def __sub__(self, other: Moments) -> Moments:
         return Moments(self.count - other.count, self.total - other.total, self.outer - other.outer)
 

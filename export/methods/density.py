@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgeirf.calib.fitting.density import LEAST_ENERGY, TEXTURE, Scale
+from edgeirf.calib.fitting.density import LEAST_ENERGY, TEXTURE, Scale, channels
 from edgeirf.calib.fitting.gaussian import Gaussian
+from edgeirf.calib.fitting.places import Places
 
 TINY = 1e-20
 """Keeps a quotient of zeros zero."""
@@ -25,7 +26,7 @@ class Density(nn.Module):
     squares over channels, which is how the runtime makes an anomaly map of any field, is their sum, and the largest
     channel names the scale that says most. What a scale adds:
 
-    - the smallest window its nats at the position;
+    - the smallest window its nats at the position, where no window has a Gaussian for each place;
     - a larger window its largest nats among the windows that cover the position, in proportion to the smallest
       window's nats there (1 at the largest of the neighbourhood): coarse scales weigh, the finest one locates;
     - the whole grid and its texture their nats, in proportion to the eighth power of the sum of the others (1 at its
@@ -41,15 +42,20 @@ class Density(nn.Module):
         super().__init__()
         base = scales[0].gaussian
         self.local = _Scale(scales[0], base)
+        self.local_adds = len(channels(scales)) == len(scales)
         self.sides = [scale.window for scale in scales[1:] if scale.window > 1]
-        self.windows = nn.ModuleList(_Scale(scale, base) for scale in scales[1:] if scale.window > 1)
+        self.windows = nn.ModuleList(
+            _Scale(scale, base) if scale.places is None else _Placed(scale, scale.places)
+            for scale in scales[1:]
+            if scale.window > 1
+        )
         self.whole = nn.ModuleList(_Scale(scale, base) for scale in scales[1:] if scale.window <= 0)
 
     def forward(self, field: Tensor) -> Tensor:
         """The field ``(N, C, h, w)``, whitened by the first scale's Gaussian, to ``(N, scales, h, w)``."""
         field = field.clamp(-LARGEST, LARGEST)
         local = self.local(field)
-        parts = [local]
+        parts = [local] if self.local_adds else []
         for side, scale in zip(self.sides, self.windows, strict=True):
             highest = functional.max_pool2d(local, 2 * side - 1, 1, side - 1)
             parts.append(_spread(scale(field), side) * (local / (highest + TINY)))
@@ -81,8 +87,7 @@ class _Scale(nn.Module):
 
     def forward(self, field: Tensor) -> Tensor:
         """``(N, C, h, w)`` to nats ``(N, 1, h', w')``."""
-        nats = self.sensitivity * torch.square(self._white(field)).sum(1, keepdim=True)
-        return nats if self.power == self.gain == 1.0 else self.gain * torch.pow(nats, self.power)
+        return _nats(self.sensitivity * torch.square(self._white(field)).sum(1, keepdim=True), self.gain, self.power)
 
     def _white(self, field: Tensor) -> Tensor:
         if self.white is None:
@@ -95,6 +100,37 @@ class _Scale(nn.Module):
             read = functional.adaptive_avg_pool2d(field, 1)
         white: Tensor = self.white(read)
         return white
+
+
+class _Placed(nn.Module):
+    """One scale with a Gaussian for each place; see :mod:`edgeirf.calib.fitting.places`."""
+
+    mean: Tensor
+    directions: Tensor
+    known: Tensor
+    precision: Tensor
+
+    def __init__(self, scale: Scale, places: Places) -> None:
+        super().__init__()
+        self.window, self.gain, self.power = scale.window, scale.gain, scale.power
+        self.grid = places.grid
+        self.register_buffer("mean", torch.from_numpy(places.mean)[:, None])
+        self.register_buffer("directions", torch.from_numpy(places.directions).mT.contiguous())
+        self.register_buffer("known", torch.from_numpy(places.known)[:, :, None])
+        self.register_buffer("precision", torch.from_numpy(0.5 * places.precision)[:, None])
+
+    def forward(self, field: Tensor) -> Tensor:
+        """``(N, C, h, w)``, whitened, to nats ``(N, 1, h', w')``."""
+        # Fixed numbers of channels and places: the exported graph computes no shape.
+        read = functional.avg_pool2d(field, self.window, 1).reshape(-1, self.mean.shape[2], self.mean.shape[0])
+        at_places = read.permute(2, 0, 1) - self.mean  # (P, N, C)
+        along = torch.square(at_places @ self.directions) @ self.known  # (P, N, 1)
+        nats = functional.relu(torch.square(at_places).sum(2, keepdim=True) - along).squeeze(2) * self.precision
+        return _nats(nats.permute(1, 0).reshape(-1, 1, *self.grid), self.gain, self.power)
+
+
+def _nats(distance: Tensor, gain: float, power: float) -> Tensor:
+    return distance if power == gain == 1.0 else gain * torch.pow(distance, power)
 
 
 def _spread(nats: Tensor, side: int) -> Tensor:

@@ -16,6 +16,7 @@ from edgeirf.calib.fitting.density import (
     added,
     distances,
     fit_scales,
+    placed_for,
     pooled_moments,
     to_nats,
     windows_for,
@@ -64,6 +65,7 @@ class TrainingFields:
 
     def __init__(self, field: nn.Module, extractor: FeatureExtractor, features: Tensor) -> None:
         self._field, self._extractor, self._features = field, extractor, features
+        self.grid = extractor.grid
         windows = windows_for(extractor.grid)
         self.moments: dict[int, Moments] = reduce(added, (pooled_moments(each, windows) for each in self))
 
@@ -98,7 +100,7 @@ def fit(
         settings: size and tiles of the network input.
         noise: of what a reduced precision adds to the field.
     """
-    scales = fit_scales(training.moments, training, kind, noise)
+    scales = fit_scales(training.moments, training, kind, noise, placed_for(training.grid, kind))
     fields = [*held_out.clean, *held_out.varied]
     largest = [np.array([distances(field, scale).max() for field in fields]) for scale in scales]
     scales = to_nats(scales, largest)

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from edgeirf.calib.fitting.density import TEXTURE, WHOLE, Scale, distances, fit_scales, pooled_moments, to_nats
+from edgeirf.calib.fitting.density import (
+    TEXTURE,
+    WHOLE,
+    Scale,
+    channels,
+    distances,
+    fit_scales,
+    pooled_moments,
+    to_nats,
+)
 from edgeirf.export.methods.density import Density
 from edgeirf.export.methods.fit import density_field
 from edgeirf.runtime.scoring import density as half_sum_of_squares
@@ -17,9 +26,10 @@ def field(count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(1, 2, (count, 5, *GRID)).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def scales() -> tuple[Scale, ...]:
-    fitted = fit_scales(pooled_moments(field(100, 0), (1, 2, 4, WHOLE)), [field(40, 0), field(30, 5)], "full")
+@pytest.fixture(scope="module", params=[(), (2, 4)], ids=["shared", "places"])
+def scales(request: pytest.FixtureRequest) -> tuple[Scale, ...]:
+    moments = pooled_moments(field(100, 0), (1, 2, 4, WHOLE))
+    fitted = fit_scales(moments, [field(40, 0), field(30, 5)], "full", placed=request.param)
     largest = [distances(field(30, 1), scale).reshape(30, -1).max(1) for scale in fitted]
     return to_nats(fitted, largest)
 
@@ -35,7 +45,7 @@ def by_definition(raw: np.ndarray, scales: tuple[Scale, ...]) -> np.ndarray:
     """``(scales, h, w)``: what each scale adds, from the definition, position by position."""
     nats = [(s.gain * distances(raw, s) ** s.power)[0] for s in scales]
     local = nats[0]
-    parts = [local]
+    parts = [local] if scales[1].places is None else []
     for scale, own in zip(scales, nats, strict=True):
         if scale.window > 1:
             part = np.zeros(GRID)
@@ -64,12 +74,14 @@ def test_the_score_is_the_sum_of_the_whole_scales_and_the_most_unusual_place(sca
     parts = by_definition(raw, scales)
     whole = sum(float(s.gain * distances(raw, s)[0, 0, 0] ** s.power) for s in scales if s.window in (WHOLE, TEXTURE))
     total = half_sum_of_squares(density_field(Density(scales), scales, raw), Scoring())
-    assert total.max() == pytest.approx(parts[:3].sum(0).max() + whole, rel=1e-3)
+    located = [part for part, scale in zip(parts, channels(scales), strict=True) if scale.window > 0]
+    assert total.max() == pytest.approx(sum(located).max() + whole, rel=1e-3)
 
 
-def test_each_scale_has_its_channel(scales: tuple[Scale, ...]) -> None:
-    assert [scale.window for scale in scales] == [1, 2, 4, WHOLE, TEXTURE]
-    assert density_field(Density(scales), scales, field(2, 3)).shape == (2, len(scales), *GRID)
+def test_each_scale_that_adds_has_its_channel(scales: tuple[Scale, ...]) -> None:
+    windows = [scale.window for scale in channels(scales)]
+    assert windows == ([1, 2, 4, WHOLE, TEXTURE] if scales[1].places is None else [2, 4, TEXTURE])
+    assert density_field(Density(scales), scales, field(2, 3)).shape == (2, len(windows), *GRID)
 
 
 def test_what_is_not_a_number_stays_so(scales: tuple[Scale, ...]) -> None:
