@@ -25,7 +25,7 @@ from edgeirf.calib.fresh_parts import Fresh, check_product, good_pictures, read_
 from edgeirf.calib.reports.model_page import model_page
 from edgeirf.conformal import Calibration
 from edgeirf.line_graph import MEMBER as LINE
-from edgeirf.manifest import Manifest, Model
+from edgeirf.manifest import Family, Manifest, Model
 from edgeirf.runtime.executors.cpu import CpuExecutor
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.imaging.pixel_format import Pixels
@@ -34,6 +34,9 @@ from edgeirf.runtime.monitor.statistics import FrameStatistics
 
 Recentre = Callable[[Sequence[Pixels]], Bundle]
 """Prepared pixels of good parts and their changed copies to a bundle whose densities are centred on them."""
+NetworkOf = Callable[[bytes, str, Family], OnnxRuntimeNetwork]
+"""A graph, its precision and what it is laid out for, to the network that computes it as its GPU does."""
+UNROUNDED = "its thresholds were set without FP16's rounding: pip install onnx, and recalibrate the former bundle again"
 LineOf = Callable[[Bundle], bytes]
 """A bundle that need not be on disk to its standalone graph."""
 
@@ -83,6 +86,7 @@ def recalibrate(
     keep_odd: bool = False,
     recentre: Recentre | None = None,
     line: LineOf | None = None,
+    faithful: NetworkOf | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Recalibration:
     """Writes a bundle with new thresholds.
@@ -120,12 +124,13 @@ def recalibrate(
     for key in ["fp32", *(key for key in manifest.models if key != "fp32")]:
         model = manifest.models[key]
         progress(f"thresholds of {key}")
-        pairs = before if recentre is None and key == "fp32" else score(bundle, model, fresh)
+        pairs = before if recentre is None and key == "fp32" else score(bundle, model, fresh, faithful)
         scores, peaks = pairs.max(axis=1).T
         examined = examined or examine(fresh.paths, scores.tolist(), manifest.false_reject_rate)
         odd = 0 if keep_odd else len(examined.odd)
         own = Calibration(tuple(np.sort(scores).tolist()), tuple(np.sort(peaks).tolist()), odd)
-        models[key] = replace(model, calibration={**model.calibration, product: own})
+        refused = model.refused or (UNROUNDED if model.precision == "fp16" and faithful is None else None)
+        models[key] = replace(model, calibration={**model.calibration, product: own}, refused=refused)
     assert examined is not None  # noqa: S101  # a bundle has fp32
     models = {key: models[key] for key in manifest.models}
     changed = replace(manifest, edgeirf=edgeirf.__version__, models=models, members={})
@@ -137,9 +142,11 @@ def recalibrate(
     return Recalibration(Path(path), old, changed, product, old.false_reject_rate, examined, rejected)
 
 
-def score(bundle: Bundle, model: Model, fresh: Fresh) -> np.ndarray[tuple[int, int, int], np.dtype[np.float64]]:
+def score(
+    bundle: Bundle, model: Model, fresh: Fresh, faithful: NetworkOf | None = None
+) -> np.ndarray[tuple[int, int, int], np.dtype[np.float64]]:
     """``(n, 2, 2)``: of every picture and its changed copy, the image score and the map's largest value."""
-    network = OnnxRuntimeNetwork(bundle.member(model.file), fuse_int8=model.family != "tensorrt")
+    network = (faithful or _plain)(bundle.member(model.file), model.precision, model.family)
     executor = CpuExecutor(network, bundle.manifest.preprocess, model.scoring)
     found = np.empty((len(fresh.paths), 2, 2))
     for at, pair in enumerate(zip(fresh.clean, fresh.varied, strict=True)):
@@ -148,6 +155,10 @@ def score(bundle: Bundle, model: Model, fresh: Fresh) -> np.ndarray[tuple[int, i
             found[at, which] = scored.score, scored.peak
     executor.close()
     return found
+
+
+def _plain(graph: bytes, precision: str, family: Family) -> OnnxRuntimeNetwork:
+    return OnnxRuntimeNetwork(graph, fuse_int8=family != "tensorrt")
 
 
 def _members(bundle: Bundle, changed: Manifest, fresh: Fresh, product: str) -> dict[str, bytes]:

@@ -279,6 +279,7 @@ def load(
     threads: int | None = None,
     progress: Progress | None = None,
     keep_warm: bool = False,
+    spin: bool = False,
     threshold: float | None = None,
     resolution: tuple[int, int] | None = None,
     batch: int = 1,
@@ -301,6 +302,7 @@ def load(
             once.
         keep_warm: let a GPU repeat the last frame while it waits, so that its clocks are up when the next part comes;
             costs energy.
+        spin: let a thread that waits for a GPU keep its core, so that nobody must wake it; costs that core.
         threshold: reject image scores above this value, in place of the threshold that the held-out parts give.
         resolution: ``(width, height)`` of a camera that sees the view of the training pictures in other pixels; the
             region of interest is scaled.
@@ -328,6 +330,7 @@ def load(
         precision=precision,
         threads=threads,
         keep_warm=keep_warm,
+        spin=spin,
         threshold=threshold,
         batch=batch,
     )

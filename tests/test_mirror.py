@@ -71,6 +71,7 @@ TESTED_ELSEWHERE = {
     "runtime/imaging/image_header.py": "runtime/imaging/test_images.py",  # damaged files, read as a user reads them
     "runtime/imaging/resize.py": "runtime/imaging/test_preprocess.py",
     "runtime/kernels/layout.py": "gpu/kernels/test_layout.py",  # against the compiler's own layout
+    "runtime/kernels/network_input.py": "gpu/kernels/test_preprocess.py",
     "runtime/line/backoff.py": "test_doctests.py",
     "runtime/line/capture_thread.py": LINE,
     "runtime/line/checking.py": "edgeirf/cli/test_run_line.py",

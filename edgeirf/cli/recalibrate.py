@@ -16,7 +16,7 @@ from edgeirf.files import check_writable, write_text
 from edgeirf.line_graph import MEMBER as LINE
 
 if TYPE_CHECKING:
-    from edgeirf.calib.recalibrate import LineOf, Recalibration, Recentre
+    from edgeirf.calib.recalibrate import LineOf, NetworkOf, Recalibration, Recentre
     from edgeirf.runtime.imaging.pixel_format import Pixels
 
 NAME = "recalibrate"
@@ -62,6 +62,7 @@ def main(
         keep_odd=keep_odd,
         recentre=_recentre(bundle) if recentre else None,
         line=_line(bundle, target),
+        faithful=_faithful(bundle, target),
         progress=lambda stage: console.print(f"{stage} ..."),
     )
     write_text(page, recalibration_page(found))
@@ -82,6 +83,17 @@ def _line(bundle: Bundle, target: Path) -> LineOf | None:
         )
         return None
     return line_member
+
+
+def _faithful(bundle: Bundle, target: Path) -> NetworkOf | None:
+    """Computes an FP16 graph with its rounding; None where ONNX is away, which one line says where it matters."""
+    try:
+        from edgeirf.export.precision.network import faithful
+    except ImportError as error:
+        if any(model.precision == "fp16" for model in bundle.manifest.models.values()):
+            echo(f"{target} refuses its FP16 graph, whose thresholds need ONNX ({error}): pip install onnx")
+        return None
+    return faithful
 
 
 def _recentre(bundle: Bundle) -> Recentre:

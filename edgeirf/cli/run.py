@@ -47,6 +47,7 @@ def main(
     device: str = typer.Option("auto", help="auto, cpu, openvino, cuda, tensorrt."),
     threads: int = typer.Option(None, min=1, max=256, help="CPU threads; default: all cores, at most 8."),
     keep_warm: bool = typer.Option(False, "--keep-warm", help="Keep the GPU's clocks up between parts; costs energy."),
+    spin: bool = typer.Option(False, "--spin", help="Keep a core while a GPU computes, for an earlier verdict."),
     jsonl: str = typer.Option(None, "--jsonl", metavar="FILE", help="Add one JSON object per frame; - is stdout."),
     save_rejects: str = typer.Option(None, metavar="DIR", help="Save the frame and the heat map of each reject."),
     rejects_mb: int = typer.Option(
@@ -84,7 +85,7 @@ def main(
     choices: Any = {"precision": precision, "product": product, "false_reject_rate": false_reject_rate}
     choices |= {"threshold": threshold, "resolution": parse_resolution(other_resolution)}
     with engine_progress() as progress:
-        detector = load(path, device, threads=threads, progress=progress, keep_warm=keep_warm, **choices)
+        detector = load(path, device, threads=threads, progress=progress, keep_warm=keep_warm, spin=spin, **choices)
     with detector, ExitStack() as stack:
         asked = false_reject_rate if threshold is None else detector.false_reject_rate
         for line in introduction(detector, path, asked):

@@ -32,8 +32,12 @@ def main(
     for name, check in selftest.checks(bundle, parse_size(size), frames):
         outcomes.append(selftest.run(name, check))
         typer.echo(outcomes[-1].line())
-    write_text(output, json.dumps(selftest.to_json(bundle, outcomes), indent=1, default=str) + "\n")
+        # At once: a driver may end the process in the next check, and then this report says where.
+        write_text(output, json.dumps(selftest.to_json(bundle, outcomes), indent=1, default=str) + "\n")
     counts = {status: sum(one.status == status for one in outcomes) for status in ("passed", "failed", "skipped")}
     typer.echo(f"{', '.join(f'{count} {status}' for status, count in counts.items())}; wrote {output}")
+    skipped = [one.detail for one in outcomes if one.status == "skipped"]
+    if skipped and len(skipped) == len(outcomes) - 1:  # all but the description of the machine
+        typer.echo(f"nothing ran on a GPU ({skipped[0]}): `edgeirf doctor` says what is missing")
     if counts["failed"]:
         raise EdgeirfError(f"{counts['failed']} of {len(outcomes)} checks failed: see {output}")

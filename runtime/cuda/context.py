@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -90,6 +91,28 @@ def _forget(handle: int) -> None:
     former = libcuda.new_handle("cuCtxPopCurrent_v2")
     libcuda.new_handle("cuCtxPopCurrent_v2")
     libcuda.call("cuCtxPushCurrent_v2", former)
+
+
+def set_waiting(spin: bool, ordinal: int = 0) -> None:
+    """Sets how threads of this process wait for the GPU.
+
+    The driver's own choice spins on a PC with cores to spare, and may sleep on a Jetson (``CU_CTX_SCHED_AUTO``). It is
+    the primary context's, so it holds for the host program's waits, too.
+
+    Args:
+        spin: keep the core, so that nobody must wake the thread; else leave it to the driver.
+        ordinal: which GPU.
+
+    Raises:
+        BackendError: there is no GPU, or the driver refuses, as older ones do while the context is in use.
+    """
+    load_driver()
+    device, flags, active = ctypes.c_int(), ctypes.c_uint(), ctypes.c_int()
+    with reported("setting how to wait for it"):
+        libcuda.call("cuDeviceGet", ctypes.byref(device), ordinal)
+        libcuda.call("cuDevicePrimaryCtxGetState", device, ctypes.byref(flags), ctypes.byref(active))
+        wanted = libcuda.SCHED_SPIN if spin else libcuda.SCHED_AUTO
+        libcuda.call("cuDevicePrimaryCtxSetFlags_v2", device, flags.value & ~libcuda.SCHED_MASK | wanted)
 
 
 def load_driver() -> Any:

@@ -1,4 +1,4 @@
-"""The driver calls that pycuda lacks, by ctypes: capture, executable graphs, the context stack, registered memory.
+"""The driver calls that pycuda lacks, by ctypes: capture, executable graphs, contexts, registered memory.
 
 Handles are plain integers, as in pycuda.
 """
@@ -12,6 +12,7 @@ from typing import Any
 from edgeirf.runtime.cuda.errors import CudaError
 
 OUT_OF_MEMORY = 2
+SCHED_AUTO, SCHED_SPIN, SCHED_MASK = 0, 1, 7  # CU_CTX_SCHED_...
 REGISTER_MAPPED = 2  # CU_MEMHOSTREGISTER_DEVICEMAP
 CAPTURE_THREAD_LOCAL = 1  # other threads of the host program may go on allocating while a graph is captured
 
@@ -25,6 +26,9 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "cuGraphExecDestroy": (_HANDLE,),
     "cuGraphGetNodes": (_HANDLE, _POINTER, ctypes.POINTER(ctypes.c_size_t)),
     "cuGraphDestroy": (_HANDLE,),
+    "cuDeviceGet": (ctypes.POINTER(ctypes.c_int), ctypes.c_int),
+    "cuDevicePrimaryCtxGetState": (ctypes.c_int, ctypes.POINTER(ctypes.c_uint), ctypes.POINTER(ctypes.c_int)),
+    "cuDevicePrimaryCtxSetFlags_v2": (ctypes.c_int, ctypes.c_uint),
     "cuCtxGetCurrent": (_POINTER,),
     "cuCtxPopCurrent_v2": (_POINTER,),
     "cuCtxPushCurrent_v2": (_HANDLE,),

@@ -51,6 +51,7 @@ class Request:
         precision: ``fp32``, ``fp16``, ``int8`` or a graph's key; None takes the fastest that passed its gate.
         threads: of ONNX Runtime; None takes ``EDGEIRF_THREADS``, else the cores this process may use.
         keep_warm: let a GPU repeat the last frame while it waits.
+        spin: let a thread that waits for a GPU keep its core.
         threshold: reject image scores above this, in place of the threshold that the rate gives.
         batch: frames that may go through ONNX Runtime together.
     """
@@ -61,6 +62,7 @@ class Request:
     precision: str | None = None
     threads: int | None = None
     keep_warm: bool = False
+    spin: bool = False
     threshold: float | None = None
     batch: int = 1
 
@@ -241,11 +243,14 @@ def _open_tensorrt(
     bundle: Bundle, graphs: Sequence[tuple[str, Model]], request: Request, progress: Progress | None, smaller: bool
 ) -> Selection:
     """The whole frame on the GPU; pre-processing and scoring on the CPU where the GPU's own kernels do not work."""
+    from edgeirf.runtime.cuda.context import set_waiting
     from edgeirf.runtime.executors import tensorrt
     from edgeirf.runtime.executors.cpu import CpuExecutor
     from edgeirf.runtime.executors.gpu import keep_warm
     from edgeirf.runtime.executors.gpu.executor import GpuExecutor
 
+    if request.spin:
+        set_waiting(spin=True)
     loaded = tensorrt.load_graph(bundle, graphs, progress, smaller)
     network, model, settings = loaded.network, loaded.model, bundle.manifest.preprocess
     warm, limits = keep_warm.INTERVAL_S if request.keep_warm else None, request.limits(model)

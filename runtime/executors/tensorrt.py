@@ -22,6 +22,7 @@ from edgeirf.runtime.executors import golden
 from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.executors.exclusive import EXCLUSIVE
 from edgeirf.runtime.executors.fallback import Start
+from edgeirf.runtime.kernels import input_bytes, input_view
 from edgeirf.runtime.tensorrt import library as tensorrt_library
 from edgeirf.runtime.tensorrt.cache import open_cache
 from edgeirf.runtime.tensorrt.device import Device
@@ -50,8 +51,11 @@ class TensorRTNetwork:
         self.engine = engine
         self.device = device
         with device.active():
-            self._host_in = device.host(engine.input_shape)
+            # As float32, in which the device gives host memory, whatever the layout; the padding of pixels stays zero.
+            self._host_in = device.host((input_bytes(engine.input_shape, engine.input_layout) // 4,))
+            self._host_in[:] = 0
             self._host_out = device.host(engine.output_shape)
+            self._batch = input_view(self._host_in, engine.input_shape, engine.input_layout)
             self._input = device.allocate(self._host_in.nbytes)
             self._output = device.allocate(self._host_out.nbytes)
 
@@ -60,7 +64,7 @@ class TensorRTNetwork:
         if batch.shape != self.engine.input_shape:
             raise BackendError(f"the engine takes {self.engine.input_shape}, not {batch.shape}")
         with self.device.active():
-            np.copyto(self._host_in, batch)
+            np.copyto(self._batch, batch, casting="same_kind")
             self.device.upload(self._input, self._host_in)
             self.engine.bind(self._input, self._output)  # an executor on the GPU may have bound other addresses
             self.engine.enqueue(self.device.stream)

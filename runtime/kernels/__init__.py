@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edgeirf.runtime.kernels.launch import Launch, default_pitch, plan_overlay, plan_postprocess, plan_preprocess
 from edgeirf.runtime.kernels.layout import FORMATS, RECORD_BYTES, RESULT, Real
+from edgeirf.runtime.kernels.network_input import InputLayout, input_bytes, input_view
 from edgeirf.runtime.kernels.result import Result, missing_regions, read_result
 from edgeirf.settings import PixelFormat
 
@@ -42,6 +43,7 @@ __all__ = [
     "RECORD_BYTES",
     "RESULT",
     "SOURCES",
+    "InputLayout",
     "Launch",
     "PixelFormat",
     "Real",
@@ -49,6 +51,8 @@ __all__ = [
     "default_pitch",
     "folder",
     "headers",
+    "input_bytes",
+    "input_view",
     "missing_regions",
     "plan_overlay",
     "plan_postprocess",

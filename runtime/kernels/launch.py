@@ -3,7 +3,7 @@
 A plan is computed once. The owner of the memory allocates ``Launch.buffers``, uploads ``Launch.constants``, writes
 the addresses into ``Launch.args`` and launches::
 
-    plan = plan_preprocess(settings, (1944, 2592), "bgr8", "float16")
+    plan = plan_preprocess(settings, (1944, 2592), "bgr8", "float16x4")
     plan.args["frame"], plan.args["output"] = frame_address, input_address
     launch(plan.kernel, plan.grid, plan.block, plan.args.tobytes())   # one parameter: the struct, by value
 """
@@ -31,6 +31,7 @@ from edgeirf.runtime.kernels.layout import (
     Format,
     Real,
 )
+from edgeirf.runtime.kernels.network_input import LAYOUTS, InputLayout, input_bytes
 from edgeirf.runtime.kernels.tables import column_band, panel_groups, row_band
 from edgeirf.runtime.render.overlay import OCTAVES, OPACITY
 from edgeirf.settings import PixelFormat, Preprocess, Scoring
@@ -88,7 +89,7 @@ def plan_preprocess(
     settings: Preprocess,
     frame_shape: tuple[int, int],
     pixel_format: PixelFormat,
-    out_dtype: Real,
+    layout: InputLayout,
     pitch: int | None = None,
 ) -> Launch:
     """The launch that turns a frame in device memory into the network's input.
@@ -97,7 +98,7 @@ def plan_preprocess(
         settings: of the bundle.
         frame_shape: ``(height, width)`` in pixels.
         pixel_format: how the camera's bytes are laid out.
-        out_dtype: of the network's input ``(tiles, 3, height, width)``.
+        layout: of the network's input.
         pitch: bytes from a row to the next, a multiple of 4; default :func:`default_pitch`. NV12's chroma plane
             follows the luma plane at the same pitch.
 
@@ -106,7 +107,7 @@ def plan_preprocess(
             or is too large for the network's input.
         UsageError: the pitch is impossible.
     """
-    layout = FORMATS[pixel_format]
+    source = FORMATS[pixel_format]
     pitch = default_pitch(frame_shape[1], pixel_format) if pitch is None else pitch
     _check_frame(frame_shape, pixel_format, pitch)
     height, width = frame_shape
@@ -114,8 +115,8 @@ def plan_preprocess(
     rows, columns = settings.tiles
     if area_height < rows or area_width < columns:
         raise FrameError(f"{area_width}x{area_height} pixels cannot be cut into {columns}x{rows} tiles")
-    block_rows, block_columns = _block_outputs(settings, layout, -(-area_height // rows), -(-area_width // columns))
-    white = 255.0 if layout.itemsize == 1 else 2.0**settings.bits - 1.0
+    block_rows, block_columns = _block_outputs(settings, source, -(-area_height // rows), -(-area_width // columns))
+    white = 255.0 if source.itemsize == 1 else 2.0**settings.bits - 1.0
     std = np.asarray(settings.std, np.float64)
     args = np.zeros((), PREPROCESS_ARGS)
     values = {
@@ -123,15 +124,15 @@ def plan_preprocess(
         "x": x, "y": y, "width": area_width, "height": area_height, "tile_rows": rows, "tile_columns": columns,
         "out_height": settings.size[0], "out_width": settings.size[1],
         "block_rows": block_rows, "block_columns": block_columns,
-        "channels": layout.channels, "order": layout.order, "gray": settings.color == "gray",
-        "half": out_dtype == "float16", "scale": 1.0 / (white * std), "offset": -np.asarray(settings.mean) / std,
+        "channels": source.channels, "order": source.order, "gray": settings.color == "gray",
+        "layout": LAYOUTS.index(layout), "scale": 1.0 / (white * std), "offset": -np.asarray(settings.mean) / std,
     }  # fmt: skip
     _fill(args, values)
     grid = (-(-settings.size[1] // block_columns), -(-settings.size[0] // block_rows), rows * columns)
     planes = height + height // 2 if pixel_format == "nv12" else height
-    output = rows * columns * 3 * settings.size[0] * settings.size[1] * np.dtype(out_dtype).itemsize
+    output = input_bytes((rows * columns, 3, *settings.size), layout)
     return Launch(
-        f"preprocess_{layout.source}", "preprocess.cu", grid, (PREPROCESS_THREADS, 1, 1), args,
+        f"preprocess_{source.source}", "preprocess.cu", grid, (PREPROCESS_THREADS, 1, 1), args,
         {"frame": pitch * planes, "output": output},
     )  # fmt: skip
 
@@ -174,6 +175,7 @@ def plan_postprocess(
         raise UsageError(f"a smoothing of {scoring.sigma} pixels is too wide for a grid of {cells}: use the CPU")
     offsets, blob = _pack(row_first, row_weights, column_first, column_weights, round_down(scores))
     labels = -(-(WORKSPACE_HEADER + cells[0] * cells[1]) // 4) * 4
+    most_regions = -(-pixels[0] // 2) * -(-pixels[1] // 2)  # no two of them touch, not at a corner either
     args = np.zeros((), POSTPROCESS_ARGS)
     values = {
         "latent": scoring.latent or (0.0, 1.0, 0.0, 1.0), "use_latent": scoring.latent is not None,
@@ -190,7 +192,7 @@ def plan_postprocess(
     buffers = {
         "field": math.prod(field_shape) * np.dtype(in_dtype).itemsize,
         "tables": len(blob),
-        "workspace": 4 * (labels + area),
+        "workspace": 4 * (labels + 2 * area + most_regions),
         "map": 4 * area,
         "result": RESULT.itemsize,
     }

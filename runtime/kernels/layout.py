@@ -28,7 +28,7 @@ the score is not a finite number (the other bits then mean nothing)."""
 PREPROCESS_ARGS = np.dtype(
     [
         ("frame", "u8"),  # address of the frame's first byte; a multiple of 4
-        ("output", "u8"),  # address of (tiles, 3, out_height, out_width) float16 or float32
+        ("output", "u8"),  # the network's input: see network_input.py
         ("chroma", "u8"),  # NV12: bytes from `frame` to the interleaved UV plane
         ("pitch", "i4"),  # bytes from a row to the next; a multiple of 4
         ("frame_height", "i4"),
@@ -46,7 +46,7 @@ PREPROCESS_ARGS = np.dtype(
         ("channels", "i4"),  # packed formats: 1 or 3
         ("order", "i4"),  # packed: 1 when red comes first; Bayer: column of red + 2 * row of red
         ("gray", "i4"),  # 1: the luminance goes to all three planes
-        ("half", "i4"),  # 1: float16 output
+        ("layout", "i4"),  # of the output: place in network_input.LAYOUTS
         ("scale", "f4", 3),  # per plane: output = value * scale + offset
         ("offset", "f4", 3),
     ],
@@ -82,7 +82,7 @@ POSTPROCESS_ARGS = np.dtype(
         ("column_weights", "i4"),
         ("scores", "i4"),
         ("score_count", "i4"),
-        ("labels", "i4"),  # offset of the labels in the workspace, in 4-byte items
+        ("labels", "i4"),  # offset of the labels, peaks and roots in the workspace, in 4-byte items
         ("score_threshold", "f4"),
         ("pixel_threshold", "f4"),
     ],

@@ -1,5 +1,5 @@
 // Camera bytes to the network's input in one launch: region of interest, tiles, colour, resize, luminance, mean and
-// standard deviation, planes. The definition is edgeirf.runtime.imaging.preprocess (after OpenCV's cvtColor for Bayer and
+// standard deviation, layout. The definition is edgeirf.runtime.imaging.preprocess (after OpenCV's cvtColor for Bayer and
 // NV12); this is held to it by tests/gpu.
 //
 // Grid: (blocks along x, blocks along y, tiles). A block makes block_rows x block_columns outputs and walks the source

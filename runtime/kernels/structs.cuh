@@ -2,6 +2,8 @@
 #pragma once
 #include "platform.cuh"
 
+enum InputLayout : int { kPlanes, kHalfPlanes, kHalfPixels };
+
 struct PreprocessArgs {
   const uint8* frame;
   void* output;
@@ -12,7 +14,7 @@ struct PreprocessArgs {
   int tile_rows, tile_columns;
   int out_height, out_width;
   int block_rows, block_columns;
-  int channels, order, gray, half;
+  int channels, order, gray, layout;
   float scale[3], offset[3];
 };
 

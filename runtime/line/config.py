@@ -63,6 +63,7 @@ class DetectorSettings:
     threshold: float | None = None
     keep_warm: bool = False
     batch: int = _limits(1, 1, 16)
+    spin: bool = False
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,7 @@ def load_detector(config: LineConfig, camera: CameraSettings, device: str | None
         device or asked.device,
         threads=asked.threads,
         keep_warm=asked.keep_warm and device is None,
+        spin=asked.spin and device is None,
         precision=asked.precision if device is None else None,
         product=camera.product or asked.product,
         false_reject_rate=asked.false_reject_rate,

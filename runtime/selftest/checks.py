@@ -43,6 +43,7 @@ def checks(bundle: Bundle, size: tuple[int, int], frames: int) -> Iterator[tuple
         )
         yield f"engine alone, {precision}", partial(with_tensorrt, partial(record_checks.engine, subject, precision))
     yield "frame memory", partial(with_tensorrt, partial(record_checks.frame_memory, subject))
+    yield "waiting", partial(with_tensorrt, partial(record_checks.waiting, subject))
     yield "first map", partial(with_tensorrt, partial(record_checks.first_map, subject))
     yield "raw formats and heat map", partial(with_tensorrt, partial(executor_checks.raw_formats, subject))
     yield "CUDA graphs", partial(with_tensorrt, partial(executor_checks.graphs, subject))

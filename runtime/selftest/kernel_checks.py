@@ -14,7 +14,8 @@ from edgeirf.runtime.cuda.context import CudaContext
 from edgeirf.runtime.cuda.modules import Kernels
 from edgeirf.runtime.imaging import preprocess
 from edgeirf.runtime.imaging.pixel_format import Pixels
-from edgeirf.runtime.kernels import SOURCES, Launch, plan_postprocess, plan_preprocess, read_result
+from edgeirf.runtime.kernels import SOURCES, Launch, input_view, plan_postprocess, plan_preprocess, read_result
+from edgeirf.runtime.kernels.network_input import LAYOUTS
 from edgeirf.runtime.selftest.outcome import Failed, Figures
 from edgeirf.settings import Preprocess, Scoring
 
@@ -84,14 +85,16 @@ def preprocess_parity(context: CudaContext) -> Figures:
         for (height, width), channels, dtype in FRAMES:
             settings = Preprocess(size=(128, 96), roi=(3, 5, width - 9, height - 7), tiles=(2, 1), bits=16)
             frame: Pixels = rng.integers(0, np.iinfo(dtype).max, (height, width, channels), dtype, endpoint=True)
-            plan = plan_preprocess(settings, (height, width), FORMATS[channels, dtype], "float32")
-            pitch = int(plan.args["pitch"])
-            rows = frame.reshape(height, -1).view(np.uint8)
-            padded = np.zeros((height, pitch), np.uint8)
-            padded[:, : rows.shape[1]] = rows
-            out = np.frombuffer(launch(context, kernels, plan, {"frame": padded.tobytes()}, "output"), np.float32)
             expected = preprocess.normalise(preprocess.prepare(frame, settings), settings)
-            worst = max(worst, float(np.abs(out - expected.ravel()).max()))
+            for layout in LAYOUTS:
+                plan = plan_preprocess(settings, (height, width), FORMATS[channels, dtype], layout)
+                pitch = int(plan.args["pitch"])
+                rows = frame.reshape(height, -1).view(np.uint8)
+                padded = np.zeros((height, pitch), np.uint8)
+                padded[:, : rows.shape[1]] = rows
+                raw = np.frombuffer(launch(context, kernels, plan, {"frame": padded.tobytes()}, "output"), np.uint8)
+                found = input_view(raw, expected.shape, layout)
+                worst = max(worst, float(np.abs(found - expected.astype(found.dtype).astype(np.float32)).max()))
         kernels.free()
     one_step = 2 / 255  # of an 8-bit camera, at the standard deviation 0.5: two roundings may part there
     return _judged(

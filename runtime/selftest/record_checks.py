@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeirf.runtime.cuda.context import set_waiting
 from edgeirf.runtime.executors.base import inspect
 from edgeirf.runtime.executors.gpu.executor import GpuExecutor
 from edgeirf.runtime.selftest.executor_checks import Subject
@@ -15,14 +16,15 @@ from edgeirf.runtime.selftest.outcome import Failed, Figures
 
 
 def engine(subject: Subject, precision: str) -> Figures:
-    """Layers and bytes of the engine of a precision, and the median of one run of it alone."""
+    """Layers, bytes and input of the engine of a precision, and the median of one run of it alone."""
     subject.need(precision)
     loaded = subject.load_graph(precision)
     try:
         milliseconds = loaded.network.milliseconds()
     finally:
         loaded.network.close()
-    return {"milliseconds": milliseconds, "layers": loaded.layers, "megabytes": round(loaded.traffic / 1e6, 2)}
+    sizes = {"layers": loaded.layers, "megabytes": round(loaded.traffic / 1e6, 2)}
+    return {"milliseconds": milliseconds, **sizes, "input": loaded.network.engine.input_layout}
 
 
 def frame_memory(subject: Subject, frames: int = 200) -> Figures:
@@ -39,6 +41,26 @@ def frame_memory(subject: Subject, frames: int = 200) -> Figures:
     figures: Figures = {"copied_ms": copied, "lent_ms": in_place, "difference": abs(scores[0] - scores[1])}
     if scores[0] != scores[1]:
         raise Failed("a frame in lent memory scores differently", figures)
+    return figures
+
+
+def waiting(subject: Subject, frames: int = 200) -> Figures:
+    """Time of a frame where the waiting thread spins, against the driver's own way: the same score."""
+    figures: Figures = {}
+    scores = []
+    try:
+        for name, spin in (("driver_ms", False), ("spin_ms", True)):
+            set_waiting(spin)
+            gpu = subject.executor("fp32")
+            try:
+                figures[name] = _milliseconds(gpu, subject.frames[0], frames)
+                scores.append(inspect(gpu, subject.frames[0]).score)
+            finally:
+                gpu.close()
+    finally:
+        set_waiting(spin=False)
+    if scores[0] != scores[1]:
+        raise Failed("a frame that a spinning thread waits for scores differently", figures)
     return figures
 
 

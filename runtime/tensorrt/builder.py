@@ -6,11 +6,13 @@ so nothing here chooses one.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgeirf.errors import BackendError, UsageError
+from edgeirf.runtime.tensorrt.half_input import INPUT, half_input
 from edgeirf.runtime.tensorrt.library import Library, first_error
 from edgeirf.runtime.tensorrt.precision_report import FusionReport, match_products, node_name, parse_layers
 from edgeirf.runtime.tensorrt.progress import BuildProgress, Progress, interrupt_deferred, make_monitor
@@ -18,10 +20,12 @@ from edgeirf.runtime.tensorrt.progress import BuildProgress, Progress, interrupt
 if TYPE_CHECKING:
     import tensorrt as trt
 
-REVISION = 2
+REVISION = 3
 """Of the settings below. Part of an engine's key: raise it with every change that makes another engine."""
-INPUT, OUTPUT = "image", "field"
-"""Names of the graph's one input ``(N, 3, H, W)`` and one output ``(N, C, h, w)``, both float32."""
+OUTPUT = "field"
+"""Name of the graph's one output, ``(N, C, h, w)`` float32."""
+
+log = logging.getLogger("edgeirf")
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ class BuiltEngine:
 def build(
     library: Library, graph: bytes, spec: EngineSpec, *, timing: bytes = b"", progress: Progress | None = None
 ) -> BuiltEngine:
-    """Builds an engine.
+    """Builds an engine. Where the graph rounds its input to FP16 at once, the engine takes FP16, in pixels if it likes.
 
     Args:
         graph: the ONNX file.
@@ -77,6 +81,16 @@ def build(
         UsageError: a target this TensorRT cannot build for.
         BackendError: the graph does not parse, or TensorRT cannot build it; with TensorRT's own reason.
     """
+    half = half_input(graph)
+    if half is not None:
+        try:
+            return _build(library, half, spec, timing, progress)
+        except BackendError as error:
+            log.info("an FP16 input is refused: %s", error)
+    return _build(library, graph, spec, timing, progress)
+
+
+def _build(library: Library, graph: bytes, spec: EngineSpec, timing: bytes, progress: Progress | None) -> BuiltEngine:
     library.logger.start()
     start = time.perf_counter()
     builder: trt.Builder = library.create("start its builder", lambda: library.trt.Builder(library.logger))
@@ -84,7 +98,7 @@ def build(
     network, _parser = parse(library, builder, graph)
     config: trt.IBuilderConfig = library.create("start its builder", builder.create_builder_config)
     _timings = _configure(library, config, spec, timing)
-    _fix_batch(builder, network, config, spec)
+    _fix_input(library, builder, network, config, spec)
     plan = _run(library, builder, network, config, progress)
     layers = parse_layers(library.logger.layers)
     products = match_products(_products(library, network), layers)
@@ -161,13 +175,21 @@ def available_targets(library: Library) -> tuple[str, ...]:
     return tuple(name for name in getattr(kinds, "__members__", ()) if name.startswith("SM"))
 
 
-def _fix_batch(
-    builder: trt.Builder, network: trt.INetworkDefinition, config: trt.IBuilderConfig, spec: EngineSpec
+def _fix_input(
+    library: Library,
+    builder: trt.Builder,
+    network: trt.INetworkDefinition,
+    config: trt.IBuilderConfig,
+    spec: EngineSpec,
 ) -> None:
     image: trt.ITensor = network.get_input(0)
     shape = tuple(image.shape)
     if len(shape) != 4 or any(side not in (-1, asked) for side, asked in zip(shape, spec.shape, strict=True)):
         raise BackendError(f"the graph takes {shape}, not {spec.shape}: export it again")
+    if image.dtype == library.trt.DataType.HALF:
+        # The first convolution of TensorRT-RTX reads pixels of four; of planes it makes them, in a launch of its own.
+        kinds = library.trt.TensorFormat
+        image.allowed_formats = 1 << int(kinds.LINEAR) | 1 << int(kinds.CHW4)
     if -1 in shape:
         profile: trt.IOptimizationProfile = builder.create_optimization_profile()
         profile.set_shape(INPUT, spec.shape, spec.shape, spec.shape)

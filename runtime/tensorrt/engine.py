@@ -6,7 +6,9 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from edgeirf.errors import BackendError
-from edgeirf.runtime.tensorrt.builder import INPUT, OUTPUT, EngineSpec
+from edgeirf.runtime.kernels import InputLayout
+from edgeirf.runtime.tensorrt.builder import OUTPUT, EngineSpec
+from edgeirf.runtime.tensorrt.half_input import INPUT
 from edgeirf.runtime.tensorrt.library import Library, first_error
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ class TensorRTEngine:
         kernels: what :meth:`kernels` gave when the engine ran before.
 
     Attributes:
-        input_shape: ``(T, 3, H, W)``, float32.
+        input_shape: ``(T, 3, H, W)``.
+        input_layout: how these values lie in memory.
         output_shape: ``(T, C, h, w)``, float32.
         fingerprint: SHA-256 of the plan, 64 hexadecimal digits.
 
@@ -43,7 +46,7 @@ class TensorRTEngine:
         self._runtime: Any = runtime  # the engine needs it as long as it lives
         self._engine: Any = engine
         self._kernels: Any = None
-        self._check_tensors(engine)
+        self.input_layout = self._check_tensors(engine)
         context: trt.IExecutionContext = library.create("run the engine", lambda: self._create_context(engine, kernels))
         if not context.set_input_shape(INPUT, spec.shape):
             raise library.failure("run the engine")
@@ -107,8 +110,18 @@ class TensorRTEngine:
         self._kernels = cache
         return engine.create_execution_context(config)
 
-    def _check_tensors(self, engine: trt.ICudaEngine) -> None:
+    def _check_tensors(self, engine: trt.ICudaEngine) -> InputLayout:
+        """The input's layout; raises BackendError where it is none that the pre-processing kernel writes."""
+        types, formats = self._library.trt.DataType, self._library.trt.TensorFormat
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        float32 = self._library.trt.DataType.FLOAT
-        if sorted(names) != sorted((INPUT, OUTPUT)) or any(engine.get_tensor_dtype(n) != float32 for n in names):
-            raise BackendError(f"the engine has the tensors {', '.join(names)}, not {INPUT} and {OUTPUT} in float32")
+        layouts: dict[tuple[object, object], InputLayout] = {
+            (types.FLOAT, formats.LINEAR): "float32",
+            (types.HALF, formats.LINEAR): "float16",
+            (types.HALF, formats.CHW4): "float16x4",
+        }
+        if sorted(names) == sorted((INPUT, OUTPUT)) and engine.get_tensor_dtype(OUTPUT) == types.FLOAT:
+            layout = layouts.get((engine.get_tensor_dtype(INPUT), engine.get_tensor_format(INPUT)))
+            if layout is not None:
+                return layout
+        kinds = ", ".join(f"{n} ({engine.get_tensor_dtype(n)}, {engine.get_tensor_format(n)})" for n in names)
+        raise BackendError(f"the engine has the tensors {kinds}, not {INPUT} and {OUTPUT} as they were built")

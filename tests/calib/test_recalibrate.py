@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 import edgeirf
 from edgeirf.bundle import GOLDEN, Bundle, write
 from edgeirf.calib.conditions.perturb import Change
-from edgeirf.calib.fresh_parts import FEWEST
-from edgeirf.calib.recalibrate import Recalibration, recalibrate
+from edgeirf.calib.fresh_parts import FEWEST, good_pictures, read_fresh
+from edgeirf.calib.recalibrate import UNROUNDED, Recalibration, recalibrate
 from edgeirf.calib.recalibration_page import recalibration_page
 from edgeirf.errors import FrameError, UsageError
+from edgeirf.export.onnx.passes.fp16 import to_fp16
+from edgeirf.export.precision.network import faithful
 from edgeirf.export.standalone.member import line_member
+from edgeirf.runtime.executors.cpu import CpuExecutor
+from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.monitor.directions import read_directions
 
 Picture = NDArray[np.uint8]
@@ -162,3 +166,36 @@ def test_with_a_new_centre_a_third_of_the_pictures_sets_no_threshold(
     (folder / "0.png").unlink()
     with pytest.raises(UsageError, match="29 pictures are too few for a new centre and thresholds: 30 are the least"):
         run(tiny_path, folder, tmp_path / "other.irf", recentre=moved)
+
+
+@pytest.fixture
+def with_half(tiny_path: Path, tmp_path: Path) -> Path:
+    """The tiny bundle with an FP16 graph."""
+    old = Bundle.read(tiny_path)
+    models, members = dict(old.manifest.models), {name: old.member(name) for name in old.manifest.members}
+    models["fp16"] = replace(models["fp32"], file="model.fp16.onnx", precision="fp16", family="any")
+    members["model.fp16.onnx"] = to_fp16(members["model.fp32.onnx"])
+    write(tmp_path / "half.irf", replace(old.manifest, models=models, members={}), members)
+    return tmp_path / "half.irf"
+
+
+def test_thresholds_of_the_fp16_graph_know_of_its_rounding(with_half: Path, folder: Path, tmp_path: Path) -> None:
+    """As at export: ONNX Runtime alone computes the graph in float32, a GPU does not."""
+    found = run(with_half, folder, tmp_path / "new.irf", faithful=faithful)
+    bundle = Bundle.read(with_half)
+    model, settings = bundle.manifest.models["fp16"], bundle.manifest.preprocess
+    fresh = read_fresh(good_pictures(folder, []), bundle.manifest)
+
+    def scores(network: OnnxRuntimeNetwork) -> list[float]:
+        executor = CpuExecutor(network, settings, model.scoring)
+        return sorted(executor.score_pixels(picture).score for picture in fresh.clean)
+
+    graph = bundle.member(model.file)
+    assert list(found.after.models["fp16"].calibration["part"].scores) == scores(faithful(graph, "fp16", "any"))
+    assert scores(faithful(graph, "fp16", "any")) != scores(OnnxRuntimeNetwork(graph))
+    assert found.after.models["fp16"].refused is None
+
+
+def test_without_its_rounding_the_fp16_graph_is_refused(with_half: Path, folder: Path, tmp_path: Path) -> None:
+    after = run(with_half, folder, tmp_path / "new.irf").after
+    assert {key: model.refused for key, model in after.models.items()} == {"fp32": None, "fp16": UNROUNDED}

@@ -28,6 +28,7 @@ from edgeirf.runtime.imaging.pixel_format import Pixels, check_frame, frame_size
 from edgeirf.runtime.kernels import (
     RECORD_BYTES,
     Launch,
+    input_bytes,
     missing_regions,
     plan_postprocess,
     plan_preprocess,
@@ -117,7 +118,7 @@ class GpuExecutor:
         self._warm: KeepWarm | None = None
         try:
             with self._working("loading the model"):
-                self._gpu.acquire(engine.input_shape, self._post, SLOTS)
+                self._gpu.acquire(input_bytes(engine.input_shape, engine.input_layout), self._post, SLOTS)
         except EdgeirfError:
             self.close()  # the caller keeps the engine, and may run it in another way
             raise
@@ -292,7 +293,7 @@ class GpuExecutor:
 
     def _record(self, slot: Slot, geometry: Geometry) -> Recording:
         inner = replace(self.settings, roi=geometry.inner)
-        pre = plan_preprocess(inner, geometry.size, geometry.pixel_format, "float32", geometry.pitch)
+        pre = plan_preprocess(inner, geometry.size, geometry.pixel_format, self.engine.input_layout, geometry.pitch)
         post, gpu = replace(self._post, args=self._post.args.copy()), self._gpu
         recording = slot.configure(geometry, gpu.kernels, self.engine, (pre, post), gpu.shared)
         recording.run_all(gpu.compute)  # TensorRT must have run once before it can be captured

@@ -18,7 +18,7 @@ from edgeirf.runtime.executors.exclusive import EXCLUSIVE
 from edgeirf.runtime.executors.gpu.attempts import Attempts
 from edgeirf.runtime.executors.gpu.frame_layout import Geometry
 from edgeirf.runtime.executors.gpu.lending import LentFrame
-from edgeirf.runtime.kernels import RECORD_BYTES, Launch
+from edgeirf.runtime.kernels import RECORD_BYTES, InputLayout, Launch
 
 log = logging.getLogger("edgeirf")
 
@@ -33,7 +33,11 @@ class Engine(Protocol):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """``(T, 3, H, W)``, float32."""
+        """``(T, 3, H, W)``."""
+
+    @property
+    def input_layout(self) -> InputLayout:
+        """How these values lie in memory."""
 
     @property
     def output_shape(self) -> tuple[int, ...]:

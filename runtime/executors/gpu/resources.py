@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -45,11 +44,11 @@ class Resources:
         self.free_engine: Callable[[], None] = lambda: None
         self._buffers: list[DeviceBuffer] = []
 
-    def acquire(self, input_shape: tuple[int, ...], post: Launch, slots: int) -> None:
+    def acquire(self, input_bytes: int, post: Launch, slots: int) -> None:
         """Allocates everything.
 
         Args:
-            input_shape: of the network's float32 input.
+            input_bytes: of the network's input.
             post: the post-processing launch, for its sizes and tables.
             slots: how many frames may be in flight.
 
@@ -59,7 +58,7 @@ class Resources:
         """
         self.compute, self.copy = self.context.new_stream(), self.context.new_stream()
         self.kernels.load(self.context, FILES)
-        self._share("input", 4 * math.prod(input_shape))
+        self._share("input", input_bytes)
         self._share("tables", post.buffers["tables"]).write(post.constants["tables"], self.compute)
         self._share("workspace", post.buffers["workspace"]).fill_zero(self.compute)
         for _ in range(slots):

@@ -28,6 +28,20 @@ def test_the_report_names_every_check(tiny_path: Path, tmp_path: Path) -> None:
     assert all(check["detail"] for check in report["checks"] if check["status"] == "skipped")
     assert report["checks"][0]["figures"]["doctor"]["healthy"]
     assert f"0 failed, {len(report['checks']) - 1} skipped; wrote {out}" in done.output
+    assert "nothing ran on a GPU" in done.output
+
+
+def test_what_a_check_that_ends_the_process_leaves(
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report of the checks before it: on a first GPU that may be all there is to send back."""
+
+    def fatal() -> dict[str, object]:
+        raise SystemExit(139)
+
+    monkeypatch.setattr(selftest, "checks", lambda *_: iter([("first", lambda: {"figure": 1}), ("fatal", fatal)]))
+    CliRunner().invoke(app, ["selftest", str(tiny_path), "--output", str(tmp_path / "d.json")])
+    assert [one["name"] for one in json.loads((tmp_path / "d.json").read_text())["checks"]] == ["first"]
 
 
 def test_a_check_that_fails_is_exit_code_1(tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,18 @@ from shim.device import allocate
 from edgeirf.runtime import scoring as cpu
 from edgeirf.runtime.imaging.pixel_format import to_bgr
 from edgeirf.runtime.imaging.preprocess import normalise, prepare
-from edgeirf.runtime.kernels import FORMATS, Launch, PixelFormat, Real, plan_postprocess, plan_preprocess, read_result
+from edgeirf.runtime.kernels import (
+    FORMATS,
+    InputLayout,
+    Launch,
+    PixelFormat,
+    input_view,
+    plan_postprocess,
+    plan_preprocess,
+    read_result,
+)
 from edgeirf.runtime.kernels.launch import round_down
+from edgeirf.runtime.kernels.network_input import LAYOUTS
 from edgeirf.settings import Preprocess, Scoring
 
 
@@ -68,7 +78,7 @@ def check_preprocess(
     settings: Preprocess,
     size: tuple[int, int],
     frame: NDArray | None = None,
-    dtypes: tuple[Real, ...] = ("float32", "float16"),
+    layouts: tuple[InputLayout, ...] = LAYOUTS,
 ) -> None:
     """One frame through the kernel."""
     frame = references.random_frame(pixel_format, *size) if frame is None else frame
@@ -76,12 +86,14 @@ def check_preprocess(
     area = settings.roi or (0, 0, size[1], size[0])
     reduced = area[2] // settings.tiles[1] >= settings.size[1] and area[3] // settings.tiles[0] >= settings.size[0]
     expected = references.expected_input(bgr, settings) if reduced else normalise(prepare(bgr, settings), settings)
-    for dtype in dtypes[:1] if FORMATS[pixel_format].itemsize == 2 else dtypes:  # 16 bits overflow float16
-        plan = plan_preprocess(settings, size, pixel_format, dtype)
+    for layout in layouts[:1] if FORMATS[pixel_format].itemsize == 2 else layouts:  # 16 bits overflow float16
+        plan = plan_preprocess(settings, size, pixel_format, layout)
         buffers = allocate(plan, frame=references.pitched(frame, int(plan.args["pitch"])))
         device.launch(plan, buffers)
-        found = buffers["output"].view(dtype).reshape(expected.shape)
-        np.testing.assert_array_equal(found, expected.astype(dtype))
+        found = input_view(buffers["output"], expected.shape, layout)
+        np.testing.assert_array_equal(found, expected.astype(found.dtype))
+        if layout == "float16x4":
+            assert not buffers["output"].view(np.float16)[3::4].any()  # of the padding
 
 
 def postprocess_fields(device: Device) -> None:
@@ -130,11 +142,22 @@ def check_postprocess(
     _check_regions(result.regions, exact.astype(np.float32), threshold)
 
 
-_DRAWN = ["#.#.#...#.#", "#.#.#.#.#.#", "#.###.#.#..", "#.....###.#", ".#####....#", "#...........", "....#.#.#.."]
+_DRAWN = [
+    "#.#.#...#.#",
+    "#.#.#.#.#.#",
+    "#.###.#.#..",
+    "#.....###.#",
+    ".#####....#",
+    "#...........",
+    "....#.#.#..",
+    "",
+    "...........#",
+    "#",
+]
 
 
 def check_shapes(device: Device) -> None:
-    """Regions that are joined late, along diagonals both ways, at the rims; more of them than the record holds."""
+    """Regions that are joined late, along diagonals, at the rims, one after another; more than the record holds."""
     drawn = np.array([list(row.ljust(12, ".")) for row in _DRAWN]) == "#"
     level = np.where(drawn, 10 + np.arange(drawn.size).reshape(drawn.shape) / 64, 1.0)
     rules, shape = Scoring(sigma=0), (1, 1, *drawn.shape)

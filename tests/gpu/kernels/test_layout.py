@@ -11,6 +11,7 @@ import pytest
 from shim import build
 
 from edgeirf.runtime.kernels import folder, launch, layout, tables
+from edgeirf.runtime.kernels.network_input import LAYOUTS
 
 pytestmark = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++ to compile the structs")
 
@@ -27,6 +28,9 @@ CONSTANTS = {
     "kMoreRegions": layout.MORE_REGIONS,
     "kMapWritten": layout.MAP_WRITTEN,
     "kNotFinite": layout.NOT_FINITE,
+    "kPlanes": LAYOUTS.index("float32"),
+    "kHalfPlanes": LAYOUTS.index("float16"),
+    "kHalfPixels": LAYOUTS.index("float16x4"),
     "kPreprocessThreads": launch.PREPROCESS_THREADS,
     "kThreads": launch.POSTPROCESS_THREADS,
     "kCellsPerBlock": launch.CELLS_PER_BLOCK,

@@ -64,7 +64,12 @@ MUTANTS = {
         "left + args.width / args.tile_columns",
         "packed8",
     ),
-    "planes interleaved": Mutant("resize.cuh", "index + c * plane", "index + c", "packed8"),
+    "planes interleaved": Mutant("resize.cuh", "(3 * tile + c) * plane + index", "3 * index + c", "packed8"),
+    "pixels of the first tile": Mutant("resize.cuh", "tile * plane + index, blue", "index, blue", "packed8"),
+    "pixels the other way round": Mutant(
+        "resize.cuh", "blue << 32 | green << 16 | red", "red << 32 | green << 16 | blue", "packed8"
+    ),
+    "a fourth value": Mutant("resize.cuh", "blue << 32 | green", "blue << 48 | blue << 32 | green", "packed8"),
     "red and blue swapped": Mutant(
         "resize.cuh", "red_first ? value[0] : value[2]", "red_first ? value[2] : value[0]", "packed8"
     ),
@@ -105,10 +110,28 @@ MUTANTS = {
         "score.cuh", "load_constant(scores + i) >= score", "load_constant(scores + i) > score", "postprocess"
     ),
     # Regions
-    "one diagonal missing": Mutant("regions.cuh", "above && right}", "above && right && false}", "postprocess"),
-    "the row above the first": Mutant("regions.cuh", "above = i >= args.map_width", "above = true", "postprocess"),
-    "the same region twice": Mutant("regions.cuh", "root != taken[k]", "true", "postprocess"),
-    "boxes a pixel short": Mutant("regions.cuh", "right - left + 1", "right - left", "postprocess"),
+    "a diagonal to the right missing": Mutant(
+        "regions.cuh", "!last && above(north + 1)", "!last && false", "postprocess"
+    ),
+    "a diagonal to the left missing": Mutant("regions.cuh", "if (north_west && !west)", "if (false)", "postprocess"),
+    "a pixel that leaves the joining to nobody": Mutant(
+        "regions.cuh", "if (!(west && north_west))", "if (!west)", "postprocess"
+    ),
+    "runs of two warps apart": Mutant("regions.cuh", "west && lane_index() == 0", "false", "postprocess"),
+    "runs over the end of a row": Mutant(
+        "regions.cuh", "min(x, lane_index() -", "min(x + 32, lane_index() -", "postprocess"
+    ),
+    "gaps in runs": Mutant("regions.cuh", "~__ballot_sync(kAllLanes, above)", "0u", "postprocess"),
+    "pixels before the first marked one": Mutant("regions.cuh", "i >= marked.first && i", "i", "postprocess"),
+    "the last marked pixel left out": Mutant(
+        "regions.cuh", "max(marked.last, index)", "max(marked.last, index - 1)", "postprocess"
+    ),
+    "the same region twice": Mutant("regions.cuh", "key < limit", "true", "postprocess"),
+    "peaks of a thread lost": Mutant(
+        "regions.cuh", "if (last != kNone) atomicMax(regions.peaks + last, peak);\n  __sync", "__sync", "postprocess"
+    ),
+    "pixels of a thread lost": Mutant("regions.cuh", "if (at >= 0) add(extents[at], mine);\n}", "}", "postprocess"),
+    "boxes a pixel short": Mutant("regions.cuh", "extent.left + 1", "extent.left", "postprocess"),
     # Threads of the post-processing kernel
     "a lost union": Mutant("regions.cuh", "if (seen == high) return;", "return;", "postprocess", "ptx"),
     "a barrier that some do not reach": Mutant(

@@ -17,7 +17,8 @@ from shim.device import ORDERS, Order, Shim, allocate
 
 from edgeirf.runtime.imaging.pixel_format import to_bgr
 from edgeirf.runtime.imaging.preprocess import normalise, prepare
-from edgeirf.runtime.kernels import FORMATS, PixelFormat, Real, plan_preprocess
+from edgeirf.runtime.kernels import FORMATS, InputLayout, PixelFormat, input_view, plan_preprocess
+from edgeirf.runtime.kernels.network_input import LAYOUTS
 from edgeirf.settings import Preprocess
 
 pytestmark = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++ to run the kernels on the CPU")
@@ -52,12 +53,17 @@ def shim() -> Shim:
 
 
 def run(
-    shim: Shim, frame: NDArray, pixel_format: PixelFormat, settings: Preprocess, size: tuple[int, int], dtype: Real
+    shim: Shim,
+    frame: NDArray,
+    pixel_format: PixelFormat,
+    settings: Preprocess,
+    size: tuple[int, int],
+    layout: InputLayout,
 ) -> NDArray:
-    plan = plan_preprocess(settings, size, pixel_format, dtype)
+    plan = plan_preprocess(settings, size, pixel_format, layout)
     buffers = allocate(plan, frame=references.pitched(frame, int(plan.args["pitch"])))
     shim.launch(plan, buffers)
-    return buffers["output"].view(dtype).reshape(-1, 3, *settings.size)
+    return input_view(buffers["output"], (settings.tiles[0] * settings.tiles[1], 3, *settings.size), layout)
 
 
 def even(size: tuple[int, int], pixel_format: PixelFormat) -> tuple[int, int]:
@@ -94,11 +100,12 @@ def test_enlarging_gives_the_cpu_runtime_bit_for_bit(shim: Shim, pixel_format: P
 
 
 @pytest.mark.parametrize("pixel_format", ["bgr8", "gray16", "bayer_grbg8", "nv12"])
-@pytest.mark.parametrize("settings", [SMALL, Preprocess(size=(64, 128))])
+@pytest.mark.parametrize("settings", [SMALL, Preprocess(size=(64, 128)), Preprocess(size=(32, 32), tiles=(1, 2))])
 def test_float16_is_float32_rounded(shim: Shim, pixel_format: PixelFormat, settings: Preprocess) -> None:
     frame = references.random_frame(pixel_format, 60, 100)
-    wide, half = (run(shim, frame, pixel_format, settings, (60, 100), dtype) for dtype in ("float32", "float16"))
-    np.testing.assert_array_equal(half, wide.astype(np.float16))
+    wide, planes, pixels = (run(shim, frame, pixel_format, settings, (60, 100), layout) for layout in LAYOUTS)
+    np.testing.assert_array_equal(planes, wide.astype(np.float16))
+    np.testing.assert_array_equal(pixels, planes)
 
 
 @pytest.mark.parametrize("pixel_format", ["bgr8", "bgr16", "bayer_rggb8", "nv12"])

@@ -30,7 +30,7 @@ def test_postprocess(backwards: bool) -> None:
 )
 def test_other_formats_in_tiles_of_two_sizes(pixel_format: PixelFormat) -> None:
     settings = Preprocess(size=(32, 32), tiles=(1, 2), roi=(1, 0, 67, 34), color="gray")
-    batteries.check_preprocess(Interpreter(), pixel_format, settings, (34, 68), dtypes=("float32",))
+    batteries.check_preprocess(Interpreter(), pixel_format, settings, (34, 68), layouts=("float32",))
 
 
 ODD = {

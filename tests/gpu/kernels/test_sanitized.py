@@ -37,7 +37,7 @@ def compare(plan: Launch, scratch: Path, order: Order, **contents: np.ndarray) -
 @pytest.mark.parametrize(("number", "pixel_format"), list(enumerate(FORMATS)))
 def test_preprocess(number: int, pixel_format: PixelFormat, settings: Preprocess, tmp_path: Path) -> None:
     size = (76, 134) if settings is REDUCED else (30, 62)
-    plan = plan_preprocess(settings, size, pixel_format, "float16")
+    plan = plan_preprocess(settings, size, pixel_format, "float16x4")
     frame = references.pitched(references.random_frame(pixel_format, *size), int(plan.args["pitch"]))
     compare(plan, tmp_path, ORDERS[number % 3], frame=frame)
 

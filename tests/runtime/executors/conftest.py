@@ -133,7 +133,8 @@ class _Module:
     """``import tensorrt``, as far as an engine needs it."""
 
     def __init__(self, stand_in: StandIn) -> None:
-        self.DataType = type("DataType", (), {"FLOAT": "float32"})
+        self.DataType = type("DataType", (), {"FLOAT": "float32", "HALF": "float16"})
+        self.TensorFormat = type("TensorFormat", (), {"LINEAR": "linear", "CHW4": "chw4"})
         self.DynamicShapesKernelSpecializationStrategy = type("Strategy", (), {"EAGER": "eager"})
         self.Runtime = lambda logger: _Runtime(stand_in, logger)
 
@@ -168,6 +169,9 @@ class _Engine:
 
     def get_tensor_dtype(self, name: str) -> str:
         return "float32"
+
+    def get_tensor_format(self, name: str) -> str:
+        return "linear"
 
     def create_execution_context(self, config: Any = None) -> _Context | None:
         if self.stand_in.refuses == "context":

@@ -371,3 +371,13 @@ def test_engines_built_at_export_are_there_at_the_first_start(
     assert installed.device.closed
     open_model(many, "tensorrt")
     assert installed.builds == ["fp16", "int8", "fp32"]
+
+
+def test_an_address_that_is_not_aligned_is_refused(
+    stand_in: Any, provider: EngineProvider, many: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IExecutionContext::setTensorAddress refuses it; a GPU that took it would read another pixel."""
+    real = stand_in.device.allocate
+    monkeypatch.setattr(stand_in.device, "allocate", lambda size: real(size + 64) + 64)
+    with pytest.raises(BackendError, match=r"refuses the addresses: .*not aligned"):
+        open_best(provider, many, "fp32")

@@ -123,8 +123,20 @@ EXPORT CUresult cuDevicePrimaryCtxRelease(CUdevice) {
 
 EXPORT CUresult cuDevicePrimaryCtxGetState(CUdevice, unsigned* flags, int* active) {
   Lock lock(state().lock);
-  if (flags) *flags = 0;
+  if (flags) *flags = state().primary_flags;
   *active = state().primary.retained > 0;
+  return CUDA_SUCCESS;
+}
+
+// Driver API, 6.7 "Primary Context Management": "Sets the flags for the primary context on the device overwriting
+// previously set ones"; of the three lowest bits, which say how to wait, at most one value of CU_CTX_SCHED_*.
+EXPORT CUresult cuDevicePrimaryCtxSetFlags(CUdevice, unsigned flags) {
+  if (CUresult injected = enter("cuDevicePrimaryCtxSetFlags", false)) return injected;
+  Lock lock(state().lock);
+  if (!state().initialised) return CUDA_ERROR_NOT_INITIALIZED;
+  const unsigned waiting = flags & CU_CTX_SCHED_MASK;
+  if (waiting & (waiting - 1) || flags & ~unsigned(CU_CTX_FLAGS_MASK)) return CUDA_ERROR_INVALID_VALUE;
+  state().primary_flags = flags;
   return CUDA_SUCCESS;
 }
 

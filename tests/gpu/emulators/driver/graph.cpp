@@ -37,6 +37,7 @@ EXPORT CUresult cuStreamBeginCapture(CUstream handle, CUstreamCaptureMode mode) 
   stream->capture = std::make_shared<Graph>();
   stream->capture->origin = stream.get();
   if (mode != CU_STREAM_CAPTURE_MODE_RELAXED) stream->capture->guarded = std::this_thread::get_id();
+  stream->capture->global = mode == CU_STREAM_CAPTURE_MODE_GLOBAL;
   return CUDA_SUCCESS;
 }
 

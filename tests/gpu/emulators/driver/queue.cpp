@@ -178,7 +178,8 @@ CUresult enqueue(CUstream handle, Work work, std::vector<Mark> after, Mark* queu
   return schedule == "eager" ? run_until({{stream, stream->issued}}) : CUDA_SUCCESS;
 }
 
-// Calls that allocate or wait spoil a capture that the same thread is making; a wait for the whole context spoils those
+// Calls that allocate or wait spoil a capture that the same thread is making, or any thread in global mode
+// (cuThreadExchangeStreamCaptureMode: "prohibited from potentially unsafe API calls"); a wait for the whole context spoils those
 // of every thread (programming guide, "Prohibited and unhandled operations": "it is also invalid to synchronize a
 // broader handle which encompasses an active stream capture, such as a device or context handle").
 CUresult forbid_while_capturing(bool of_any_thread) {
@@ -186,7 +187,8 @@ CUresult forbid_while_capturing(bool of_any_thread) {
   CUresult result = CUDA_SUCCESS;
   for (const auto& [handle, stream] : state().streams) {
     if (!stream->capture || stream->context != current()) continue;
-    if (!of_any_thread && stream->capture->guarded != std::this_thread::get_id()) continue;
+    const bool own = stream->capture->guarded == std::this_thread::get_id();
+    if (!of_any_thread && !own && !stream->capture->global) continue;
     stream->capture->broken = true;
     result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   }
@@ -253,6 +255,10 @@ EXPORT CUresult cuStreamQuery(CUstream handle) {
     Lock lock(state().lock);
     auto stream = find_stream(handle);
     if (!stream) return CUDA_ERROR_INVALID_HANDLE;
+    if (stream->capture) {  // programming guide: "invalid to synchronize or query ... a stream which is being captured"
+      stream->capture->broken = true;
+      return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    }
     if (stream->done == stream->issued) return CUDA_SUCCESS;
     next.push_back({stream, stream->done + 1});
   }

@@ -47,6 +47,7 @@ struct Graph {
   bool broken = false;
   Stream* origin = nullptr;  // where the capture began; null once it has ended
   std::thread::id guarded;   // the thread whose allocations and waits spoil the capture
+  bool global = false;       // those of every thread do
 };
 
 struct Context {
@@ -105,6 +106,7 @@ struct State {
   std::mutex lock;
   bool initialised = false;
   Context primary;
+  unsigned primary_flags = 0;
   std::set<Context*> contexts;
   std::map<char*, Memory> memory;
   std::map<CUstream, std::shared_ptr<Stream>> streams;

@@ -165,6 +165,11 @@ def highest_bit(a: Values, from_left: bool) -> Values:
     return np.where(a == 0, 2**32 - 1, found).astype(np.uint32)
 
 
+def leading_zeros(a: Values) -> Values:
+    """``clz``, of 32 bits."""
+    return np.where(a == 0, 32, highest_bit(a, from_left=True)).astype(np.uint32)
+
+
 def _reverse_bits(a: Values) -> Values:
     result = np.zeros_like(a)
     for place in range(8 * a.dtype.itemsize):

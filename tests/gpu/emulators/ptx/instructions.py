@@ -99,6 +99,7 @@ _COMPUTATIONS: dict[str, Callable[[tuple[str, ...]], Compute]] = {
     "prmt": lambda parts: (arithmetic.permute, ["u32"] * 3, "u32"),
     "bfi": lambda parts: (arithmetic.insert_bits, [parts[-1]] * 2 + ["u32"] * 2, parts[-1]),
     "bfind": lambda parts: (lambda a: arithmetic.highest_bit(a, "shiftamt" in parts), [parts[-1]], "u32"),
+    "clz": lambda parts: (arithmetic.leading_zeros, ["u32"], "u32"),
     "popc": lambda parts: (arithmetic.count_bits, [parts[-1]], "u32"),
 }
 

@@ -81,6 +81,7 @@ T max(T a, T b) {
 }
 
 inline int __ffs(unsigned word) { return __builtin_ffs(static_cast<int>(word)); }
+inline int __clz(unsigned word) { return word ? __builtin_clz(word) : 32; }
 inline float __fmul_rn(float a, float b) { return a * b; }  // compiled without contraction
 inline float __fadd_rn(float a, float b) { return a + b; }
 inline float __fdiv_rn(float a, float b) { return a / b; }
@@ -105,6 +106,11 @@ T atomicAdd(T* address, T value) {
 template <class T>
 T atomicMin(T* address, T value) {
   return shim::update(address, [=](T before) { return min(before, value); });
+}
+
+template <class T>
+T atomicMax(T* address, T value) {
+  return shim::update(address, [=](T before) { return max(before, value); });
 }
 
 inline unsigned atomicInc(unsigned* address, unsigned limit) {

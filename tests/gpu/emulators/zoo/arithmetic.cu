@@ -22,7 +22,7 @@ extern "C" __global__ void arithmetic(ArithmeticArgs args) {
   r[3] = b ? a / b : 0;
   r[4] = t > 0 ? static_cast<uint32>(s / t) : 7;
   r[5] = t > 0 ? static_cast<uint32>(s % t) : 7;
-  r[6] = a << (b & 31);
+  r[6] = (a << (b & 31)) ^ static_cast<uint32>(__clz(static_cast<int>(b)));
   r[7] = a >> (b & 31);
   r[8] = static_cast<uint32>(s >> (b & 31));
   r[9] = static_cast<uint32>(min(s, t)) ^ static_cast<uint32>(max(s, t));

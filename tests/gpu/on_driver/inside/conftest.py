@@ -21,6 +21,7 @@ from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.executors.gpu.frame_layout import Geometry
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.executors.tensorrt import LoadedGraph, TensorRTNetwork
+from edgeirf.runtime.kernels import InputLayout
 from edgeirf.settings import Preprocess, Scoring
 
 LIMITS = Limits(threshold=25.0, pixel_threshold=20.0, scores=tuple(float(score) for score in range(2, 40)))
@@ -73,10 +74,12 @@ def make_pair(tiny_onnx: bytes) -> Iterator[MakePair]:
         scoring: Scoring | None = None,
         limits: Limits = LIMITS,
         auxiliary: bool = False,
+        input_layout: InputLayout = "float32",
         **options: Any,
     ) -> Pair:
         settings, scoring = settings or Preprocess(size=(32, 32)), scoring or Scoring(sigma=2.0)
-        engine = OrtEngine(tiny_onnx, (settings.tiles[0] * settings.tiles[1], 3, *settings.size), auxiliary)
+        shape = (settings.tiles[0] * settings.tiles[1], 3, *settings.size)
+        engine = OrtEngine(tiny_onnx, shape, auxiliary, input_layout)
         cuda = InOrder(engine, settings, scoring, limits, release=engine.close, **options)
         made.append(Pair(cuda, CpuExecutor(OnnxRuntimeNetwork(tiny_onnx, 1), settings, scoring, limits), engine))
         return made[-1]

@@ -35,6 +35,13 @@ def live() -> dict[str, int]:
     return {kind: number for kind, number in alive.items() if number}
 
 
+def primary_flags() -> int:
+    """Of the primary context."""
+    flags, active = ctypes.c_uint(), ctypes.c_int()
+    _library.cuDevicePrimaryCtxGetState(0, ctypes.byref(flags), ctypes.byref(active))
+    return flags.value
+
+
 def fail(entry: str, nth: int, code: int, times: int = 1) -> None:
     """The ``nth`` call of ``entry`` (``"*"``: of anything) from now on answers ``code``, and so many in all."""
     _library.standin_fail(entry.encode(), ctypes.c_long(nth), ctypes.c_long(times), code)

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 
 from edgeirf.errors import BackendError
+from edgeirf.runtime.kernels import InputLayout, input_bytes, input_view
 
 ALIGNMENT = 256
 """Of tensors, bytes. IExecutionContext::setTensorAddress: "The pointer must have at least 256-byte alignment"."""
@@ -30,12 +31,19 @@ class OrtEngine:
     Args:
         graph: ONNX.
         input_shape: ``(T, 3, H, W)``.
+        input_layout: of what it reads.
         auxiliary: runs on a stream of its own, which is forked from the caller's and joined again by events, as
             TensorRT does by itself (developer guide, "Within-Inference Multi-Streaming").
     """
 
-    def __init__(self, graph: bytes, input_shape: tuple[int, int, int, int], auxiliary: bool = False) -> None:
-        self.graph = graph
+    def __init__(
+        self,
+        graph: bytes,
+        input_shape: tuple[int, int, int, int],
+        auxiliary: bool = False,
+        input_layout: InputLayout = "float32",
+    ) -> None:
+        self.graph, self.input_layout = graph, input_layout
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -124,12 +132,16 @@ class OrtEngine:
     def _run(self, input_address: int, output_address: int, stream: int) -> None:
         if stream:
             self._queued[stream] -= 1
-        output = _view(output_address, self.output_shape)
-        output[...] = self._infer(_view(input_address, self.input_shape))
+        output = _memory(output_address, 4 * int(np.prod(self.output_shape)))
+        output = output.view(np.float32).reshape(self.output_shape)
+        batch = _memory(input_address, input_bytes(self.input_shape, self.input_layout))
+        if self.input_layout == "float16x4":
+            assert not batch.view(np.float16)[3::4].any(), "the fourth value of a pixel is not zero"
+        output[...] = self._infer(input_view(batch, self.input_shape, self.input_layout).astype(np.float32))
 
     def _infer(self, batch: np.ndarray) -> np.ndarray:
         return self._session.run(None, {self._session.get_inputs()[0].name: batch})[0]
 
 
-def _view(address: int, shape: tuple[int, ...]) -> np.ndarray:
-    return np.ctypeslib.as_array((ctypes.c_float * int(np.prod(shape))).from_address(address)).reshape(shape)
+def _memory(address: int, size: int) -> np.ndarray:
+    return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))

@@ -158,6 +158,35 @@ def test_a_wait_for_the_context_spoils_a_capture_of_any_thread(context: CudaCont
     assert answers == [900]
 
 
+@pytest.mark.parametrize(("mode", "answers"), [("global", (900, 900)), ("local", (900, 0)), ("relaxed", (0, 0))])
+def test_whose_allocations_spoil_a_capture(mode: str, answers: tuple[int, int], context: CudaContext) -> None:
+    """This thread's and another one's: why the runtime captures in thread-local mode, as a guest in a process."""
+    library, stream, found = ctypes.CDLL("libcuda.so.1"), cuda.Stream(1), []
+
+    def allocate() -> None:
+        memory = ctypes.c_void_p()
+        with context.current():
+            found.append(library.cuMemAlloc_v2(ctypes.byref(memory), ctypes.c_size_t(64)))
+            library.cuMemFree_v2(memory)
+
+    for elsewhere in (False, True):
+        kind = ["global", "local", "relaxed"].index(mode)
+        assert library.cuStreamBeginCapture_v2(ctypes.c_void_p(stream.handle), kind) == 0
+        thread = threading.Thread(target=allocate)
+        thread.start() if elsewhere else allocate()
+        if elsewhere:
+            thread.join()
+        assert end_capture(stream) == (901 if found[-1] else 0)
+    assert tuple(found) == answers
+
+
+def test_a_stream_that_is_captured_is_not_asked_whether_it_is_done(context: CudaContext) -> None:
+    stream = cuda.Stream(1)
+    capture(stream)
+    assert "STREAM_CAPTURE_UNSUPPORTED" in refused(stream.is_done)
+    assert end_capture(stream) == 901
+
+
 def test_a_capture_ends_in_the_thread_that_began_it(context: CudaContext) -> None:
     library, stream, graph = ctypes.CDLL("libcuda.so.1"), cuda.Stream(), ctypes.c_void_p()
     handle, answers = ctypes.c_void_p(stream.handle), []

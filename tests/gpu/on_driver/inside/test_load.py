@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import threading
 import time
@@ -18,6 +19,7 @@ import edgeirf
 from edgeirf.errors import BackendError, FrameError
 from edgeirf.runtime.bench.measure import Workload, overlapped
 from edgeirf.runtime.cuda import modules
+from edgeirf.runtime.cuda.context import set_waiting
 from edgeirf.runtime.executors.cpu import CpuExecutor
 from edgeirf.runtime.executors.gpu import keep_warm as keepwarm
 from edgeirf.runtime.executors.gpu.executor import GpuExecutor
@@ -79,6 +81,22 @@ def test_kept_warm(tiny_path: Path, good: Make, monkeypatch: pytest.MonkeyPatch)
             time.sleep(0.01)
         assert driver_control.count("kernels") > ran
         assert detector(good(500)).score == score
+
+
+def test_a_waiting_thread_spins_where_it_is_asked_to(tiny_path: Path, good: Make) -> None:
+    """The other flags of the primary context are the host program's."""
+    library, map_host = ctypes.CDLL("libcuda.so.1"), 8
+    library.cuInit(0)
+    library.cuDevicePrimaryCtxSetFlags_v2(0, map_host)
+    try:
+        for spin in (False, True):
+            with edgeirf.load(tiny_path, "tensorrt", spin=spin) as detector:
+                assert not detector(good(500)).reject
+                assert driver_control.primary_flags() == map_host | spin
+        set_waiting(spin=False)
+        assert driver_control.primary_flags() == map_host
+    finally:
+        library.cuDevicePrimaryCtxSetFlags_v2(0, 0)
 
 
 def test_a_lost_gpu_is_one_error_and_a_rejecting_verdict(tiny_path: Path, good: Make) -> None:

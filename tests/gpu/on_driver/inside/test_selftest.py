@@ -61,6 +61,7 @@ CHECKS: dict[str, Check] = {
     "raw": executor_checks.raw_formats,
     "engine": lambda subject: record_checks.engine(subject, "fp32"),
     "frame memory": lambda subject: record_checks.frame_memory(subject, 3),
+    "waiting": lambda subject: record_checks.waiting(subject, 3),
     "first map": record_checks.first_map,
     "graphs": executor_checks.graphs,
     "pauses": lambda subject: executor_checks.keep_warm(subject, gaps=2, gap_s=0.05),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from concurrent.futures import ThreadPoolExecutor
 
 import driver_control
@@ -14,6 +15,7 @@ from edgeirf.runtime.cuda.errors import GpuOutOfMemoryError
 from edgeirf.runtime.executors.cuda_device import CudaDevice
 from edgeirf.runtime.executors.onnxruntime import OnnxRuntimeNetwork
 from edgeirf.runtime.executors.tensorrt import TensorRTNetwork
+from edgeirf.runtime.kernels.network_input import LAYOUTS, InputLayout
 
 SHAPE = (2, 3, 64, 64)
 
@@ -35,6 +37,16 @@ def test_batches_go_up_and_fields_come_down(tiny_onnx: bytes, engine: OrtEngine,
         np.testing.assert_array_equal(field, reference.run(batch))
     network.close()
     assert driver_control.live() == {}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_engine_reads_the_batch_in_its_own_layout(tiny_onnx: bytes, layout: InputLayout) -> None:
+    network = TensorRTNetwork(OrtEngine(tiny_onnx, SHAPE, input_layout=layout), CudaDevice())
+    reference = OnnxRuntimeNetwork(tiny_onnx, threads=1)
+    for batch in np.random.default_rng(1).normal(size=(2, *SHAPE)).astype(np.float32):
+        rounded = batch if layout == "float32" else batch.astype(np.float16).astype(np.float32)
+        np.testing.assert_array_equal(network.run(batch), reference.run(rounded))
+    network.close()
 
 
 def test_nothing_is_allocated_for_a_frame(engine: OrtEngine) -> None:
@@ -65,3 +77,34 @@ def test_too_little_memory(engine: OrtEngine) -> None:
     driver_control.reset()
     device.close()
     assert driver_control.live() == {}
+
+
+@pytest.mark.parametrize("off", [(64, 0), (0, 128), (4, 4)])
+def test_addresses_are_aligned_to_256_bytes(engine: OrtEngine, off: tuple[int, int]) -> None:
+    """What the driver allocates is; the middle of a buffer need not be."""
+    device = CudaDevice()
+    with device.active():
+        start, end = device.allocate(4096), device.allocate(4096)
+    engine.bind(start, end)
+    with pytest.raises(BackendError, match="not aligned to 256 bytes"):
+        engine.bind(start + off[0], end + off[1])
+    device.close()
+
+
+def test_the_first_run_is_no_graph(tiny_onnx: bytes) -> None:
+    """It allocates and waits, which spoils a capture; after a plain run the same call can be captured."""
+    engine, device = OrtEngine(tiny_onnx, SHAPE), CudaDevice()
+    library, graph, stream = ctypes.CDLL("libcuda.so.1"), ctypes.c_void_p(), ctypes.c_void_p(device.stream)
+    with device.active():
+        engine.bind(device.allocate(4 * int(np.prod(SHAPE))), device.allocate(4 * int(np.prod(engine.output_shape))))
+        assert library.cuStreamBeginCapture_v2(stream, 1) == 0
+        with pytest.raises(BackendError, match="cuMemAlloc_v2 failed with 900"):
+            engine.enqueue(device.stream)
+        assert library.cuStreamEndCapture(stream, ctypes.byref(graph)) == 901
+        engine.enqueue(device.stream)
+        device.synchronise()
+        assert library.cuStreamBeginCapture_v2(stream, 1) == 0
+        engine.enqueue(device.stream)
+        assert library.cuStreamEndCapture(stream, ctypes.byref(graph)) == 0
+        library.cuGraphDestroy(graph)
+    device.close()
