@@ -18,6 +18,8 @@ from edgeirf.export.standalone.nodes import Nodes
 
 MAX_SIDE = 65535
 """Pixels of a side up to which int32 holds the sums of rows."""
+STRIPS = 4
+"""Parts of the picture, one after the other: less memory, of which more stays in the processor's cache."""
 END = 2**31 - 1
 """Behind the last element."""
 
@@ -87,26 +89,43 @@ def area_mean(nodes: Nodes, pixels: Pixels, down: Axis, across: Axis) -> str:
     vertical = _overlaps(nodes, down, pixels.sides[0], pixels.start[0])
     horizontal = _overlaps(nodes, across, pixels.sides[1], pixels.start[1])
     digits, count = _digits(nodes, vertical.share, down)
-    lines = nodes("Gather", pixels.name, pixels.row(vertical.source) if pixels.row else vertical.source, axis=0)
-    if pixels.row:
-        lines = nodes("Reshape", lines, nodes("Concat", nodes("Shape", vertical.source), nodes.whole([-1]), axis=0))
-    summed = nodes("MatMulInteger", digits, lines)  # (digits, rows, 1, n)
-    flat = nodes("Reshape", summed, nodes.shape(-1, nodes.side(lines, 2)))
-    turned = nodes("Reshape", nodes("Transpose", flat, perm=[1, 0]), nodes.whole([-1, down.outputs]))
     places, worth = _parts(nodes, pixels, horizontal, across.outputs, count)
     few = _few(nodes, vertical, horizontal, pixels.value_bytes)
     # ONNX has no cheap choice between two ways: both are there, and one of them gets no columns.
     split, zero, end = nodes("Where", few, nodes.whole([END]), nodes.whole([0])), nodes.whole([0]), nodes.whole([END])
-    means = []
-    for first, last, element in ((zero, split, TensorProto.FLOAT), (split, end, TensorProto.DOUBLE)):
-        own = [nodes("Slice", one, first, last, zero) for one in (places, worth, horizontal.whole, horizontal.tile)]
-        total = _columns(
-            nodes, turned, (own[0], own[1]), nodes("Mul", pixels.values, nodes.whole(down.outputs)), element
+    ways = (TensorProto.FLOAT, zero, split), (TensorProto.DOUBLE, split, end)
+    owns = [
+        [nodes("Slice", one, first, last, zero) for one in (places, worth, horizontal.whole, horizontal.tile)]
+        for _, first, last in ways
+    ]
+    strips = STRIPS if down.outputs % STRIPS == 0 else 1
+    rows, totals = down.outputs // strips, []
+    for first in range(0, down.outputs, rows):
+        cut = nodes.whole([first]), nodes.whole([first + rows])
+        source, shares = nodes("Slice", vertical.source, *cut, zero), nodes("Slice", digits, *cut, nodes.whole([1]))
+        lines = _rows(nodes, pixels, source, shares, rows)
+        totals.append(
+            [
+                _columns(nodes, lines, (own[0], own[1]), (pixels.values, rows), way[0])
+                for own, way in zip(owns, ways, strict=True)
+            ]
         )
-        total = nodes("Reshape", total, nodes.shape(0, pixels.values, down.outputs))
+    means = []
+    for total, own, (element, _, _) in zip(zip(*totals, strict=True), owns, ways, strict=True):
         ends = (vertical, down.cells), (_Overlaps("", "", own[2], own[3]), across.cells)
-        means.append(nodes.cast(_rounded(nodes, total, *ends, element), TensorProto.FLOAT))
+        whole = nodes("Concat", *total, axis=2) if strips > 1 else total[0]
+        means.append(nodes.cast(_rounded(nodes, whole, *ends, element), TensorProto.FLOAT))
     return nodes("Transpose", nodes("Concat", *means, axis=0), perm=[1, 2, 0])
+
+
+def _rows(nodes: Nodes, pixels: Pixels, source: str, digits: str, rows: int) -> str:
+    """Weighted sums of rows of the picture, turned: ``(n digits, rows)`` int32."""
+    lines = nodes("Gather", pixels.name, pixels.row(source) if pixels.row else source, axis=0)
+    if pixels.row:
+        lines = nodes("Reshape", lines, nodes("Concat", nodes("Shape", source), nodes.whole([-1]), axis=0))
+    summed = nodes("MatMulInteger", digits, lines)  # (digits, rows, 1, n)
+    flat = nodes("Reshape", summed, nodes.shape(-1, nodes.side(lines, 2)))
+    return nodes("Reshape", nodes("Transpose", flat, perm=[1, 0]), nodes.whole([-1, rows]))
 
 
 def _few(nodes: Nodes, down: _Overlaps, across: _Overlaps, value_bytes: str) -> str:
@@ -139,12 +158,14 @@ def _parts(nodes: Nodes, pixels: Pixels, across: _Overlaps, outputs: int, digits
     return place, nodes("Reshape", worth, nodes.whole([outputs, -1]))
 
 
-def _columns(nodes: Nodes, lines: str, parts: tuple[str, str], count: str, element: int) -> str:
-    """Weighted sums ``(columns, 1, count)`` of lines."""
-    place, worth = parts
+def _columns(nodes: Nodes, lines: str, parts: tuple[str, str], size: tuple[str, int], element: int) -> str:
+    """Weighted sums ``(columns, values, rows)`` of lines; ``size`` is of the last two."""
+    (place, worth), (values, rows) = parts, size
     found = nodes("Gather", lines, place, axis=0)  # (columns, K', values, rows)
-    found = nodes("Reshape", found, nodes("Concat", nodes("Shape", worth), nodes.shape(count), axis=0))
-    return nodes("MatMul", nodes("Unsqueeze", nodes.cast(worth, element), nodes.whole([1])), nodes.cast(found, element))
+    together = nodes.shape(nodes("Mul", values, nodes.whole(rows)))
+    found = nodes("Reshape", found, nodes("Concat", nodes("Shape", worth), together, axis=0))
+    worth = nodes("Unsqueeze", nodes.cast(worth, element), nodes.whole([1]))
+    return nodes("Reshape", nodes("MatMul", worth, nodes.cast(found, element)), nodes.shape(0, values, rows))
 
 
 def _overlaps(nodes: Nodes, axis: Axis, there: str, first: int) -> _Overlaps:

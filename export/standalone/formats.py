@@ -74,13 +74,13 @@ def _nv12(nodes: Nodes, frame: str, start: tuple[int, int]) -> Pixels:
     chroma = nodes("Reshape", chroma, nodes.shape(half, pairs, 2), name="nv12_has_three_halves_of_a_height")
     luma = nodes("Clip", nodes("Transpose", luma, perm=[0, 2, 1]), nodes.constant(16, np.uint8))
     luma = nodes("Reshape", luma, nodes.shape(half, 2, 2, pairs))  # even and odd rows, even and odd columns
-    light = nodes("DequantizeLinear", luma, number(1.164), nodes.constant(16, np.uint8))
     chroma = nodes("Transpose", nodes("Reshape", chroma, nodes.whole([-1, 2])), perm=[1, 0])
     chroma = nodes.cast(chroma, TensorProto.FLOAT)  # (2, n): u, v, each 128 too large
     weights = np.array([[2.018, 0, 0], [-0.391, -0.813, 0.001], [0, 1.596, 0]])
     less = -128 * weights[:, :2].sum(1, keepdims=True) - 0.0005
     parts = nodes("Concat", chroma, _green_is_up(nodes, chroma), axis=0)
     shift = nodes("Gemm", number(weights), parts, number(less))
+    light = nodes("DequantizeLinear", luma, number(1.164), nodes.constant(16, np.uint8))
     value = nodes("Add", light, nodes("Reshape", shift, nodes.shape(3, half, 1, 1, pairs)))
     colours = nodes("QuantizeLinear", value, number(1), nodes.constant(0, np.uint8))
     colours = nodes("Reshape", colours, nodes.shape(-1, pairs))
@@ -131,18 +131,18 @@ def _bayer(nodes: Nodes, frame: str, pixel_format: PixelFormat, start: tuple[int
     # Columns 2j-1, 2j, 2j+1, 2j+2, one line each. At the rim a line begins with the end of another: nobody reads it.
     ends = ((nodes("Sub", halves[1], one), nodes("Sub", width, one)), (one, nodes("Add", halves[1], one)))
     left, right = (nodes("Slice", apart, *map(nodes.shape, pair), nodes.whole([1])) for pair in ends)
-    rows = nodes("Unsqueeze", nodes("Mul", nodes("Range", zero, halves[0], one), two), nodes.whole([1]))
-    rows = nodes("Add", rows, nodes.whole([-1, 0, 1, 2]))
-    rows = nodes("Min", nodes("Max", rows, zero), nodes("Sub", height, one))
-    near = nodes("Gather", nodes("Concat", left, apart, right, axis=1), rows, axis=0)
-    near = nodes("Reshape", near, nodes.shape(-1, 16, halves[1]))
+    columns = nodes("Concat", left, apart, right, axis=1)
+    cells = nodes("Reshape", apart, nodes.shape(-1, 4, halves[1]))
     unit, none = nodes.constant(1, np.float32), nodes.constant(0, np.uint8)
     # A fourth, and a bit more: then half-way is up.
     fourth = nodes.constant(0.25 * (1 + 2**-14), np.float32)
     weights, order = _bayer_weights(pixel_format[6:10])
+    rows = nodes("Unsqueeze", nodes("Mul", nodes("Range", zero, halves[0], one), two), nodes.whole([1]))
+    rows = nodes("Add", rows, nodes.whole([-1, 0, 1, 2]))
+    rows = nodes("Min", nodes("Max", rows, zero), nodes("Sub", height, one))
+    near = nodes("Reshape", nodes("Gather", columns, rows, axis=0), nodes.shape(-1, 16, halves[1]))
     means = nodes("QLinearMatMul", nodes.constant(weights, np.uint8), fourth, none, near, unit, none, unit, none)
     # Of each two rows eight lines of means, then the four lines that the camera gave.
-    cells = nodes("Reshape", apart, nodes.shape(-1, 4, halves[1]))
     colours = nodes("Reshape", nodes("Concat", means, cells, axis=1), nodes.shape(-1, halves[1]))
 
     def inside(places: str, side: str) -> str:
@@ -166,7 +166,8 @@ def _bayer_weights(colours: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     The lines ``(2, 6)`` are, for even and odd rows, even and odd columns of blue, green, red: the means, then the
     four pixels of the filter.
     """
-    weights, lines = [], np.empty((2, 2, 3), np.int64)
+    weights: list[NDArray[np.int64]] = []
+    lines = np.empty((2, 2, 3), np.int64)
     near = {"side": [(0, -1), (0, 1)], "up": [(-1, 0), (1, 0)]}
     near["cross"], near["corners"] = near["side"] + near["up"], [(-1, -1), (-1, 1), (1, -1), (1, 1)]
     for y, x, (index, colour) in product((0, 1), (0, 1), enumerate("bgr")):

@@ -12,6 +12,7 @@ from onnx import TensorProto, compose, helper
 
 from edgeirf.errors import UsageError
 from edgeirf.export.standalone.area_mean import MAX_SIDE, Axis, Pixels, area_mean
+from edgeirf.export.standalone.check import with_check
 from edgeirf.export.standalone.contract import add_contract, formats_of
 from edgeirf.export.standalone.formats import PLAIN, plain_values, to_planes
 from edgeirf.export.standalone.nodes import Nodes
@@ -92,7 +93,7 @@ def standalone(
     for name, text in found.items():
         whole.metadata_props.add(key=name, value=text)
     onnx.checker.check_model(whole)
-    return bytes(whole.SerializeToString())
+    return with_check(bytes(whole.SerializeToString()))
 
 
 def standalone_of(
