@@ -842,8 +842,9 @@ class Local final : public edgeirf {
     ort_.ok(api->AddSessionConfigEntry(raw, "session.intra_op.allow_spinning", "0"));
     append_provider(raw, options.provider ? options.provider : "CPU");
     OrtSession *session = nullptr;
-    ort_.ok(api->CreateSessionFromArray(ort_.env, graph.data, graph.size, raw, &session), EDGEIRF_BUNDLE,
-            "ONNX Runtime refuses line.onnx: ");
+    const std::string refuses = (options.provider ? "the provider " + std::string(options.provider) : "ONNX Runtime") + " refuses line.onnx: ";
+    ort_.ok(api->CreateSessionFromArray(ort_.env, graph.data, graph.size, raw, &session), options.provider ? EDGEIRF_RUNTIME : EDGEIRF_BUNDLE,
+            refuses.c_str());
     session_.reset(session);
     OrtMemory *memory = nullptr;
     ort_.ok(api->CreateCpuMemoryInfo(0, 0, &memory));
