@@ -3,12 +3,14 @@
     python benchmarks/embed.py BUNDLE.irf [--frames 60] [--sizes 640x480,1280x1024] [--formats bgr8,gray8,...]
 
 Each turn times one whole call of either: frame in memory to verdict. The graph gives all of its outputs but the map's
-regions; the runtime's verdict has them. CPU time, not wall time: another program on the machine changes neither much.
+regions; the runtime's verdict has them. Both know the size of the frames, as a bundle does whose pictures had one size.
+CPU time, not wall time: another program on the machine changes neither much.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from statistics import median
 from time import process_time
 
@@ -18,7 +20,8 @@ import onnxruntime
 
 import edgeirf
 from edgeirf.bundle import Bundle
-from edgeirf.export.standalone.graph import standalone_of
+from edgeirf.export.standalone.graph import Fixed, standalone
+from edgeirf.frame_contract import FrameContract
 from edgeirf.runtime.imaging.pixel_format import Pixels, check_name, from_bgr
 from edgeirf.runtime.synthetic.render import render
 from edgeirf.settings import PixelFormat
@@ -36,6 +39,12 @@ def frame_of(width: int, height: int, form: PixelFormat) -> Pixels:
     """A rendered part."""
     picture = cv2.resize(render(1, 0, size=max(width, height)).image, (width, height))
     return from_bgr(picture, form)
+
+
+def contract_of(frame: Pixels, width: int, height: int, form: PixelFormat) -> FrameContract:
+    """What the bundle knows where all of its pictures are of this kind."""
+    bits = 8 * frame.itemsize
+    return FrameContract(width, height, bits, 1 if form.startswith("gray") else 3, (bits,))
 
 
 def measure(
@@ -66,14 +75,17 @@ def main() -> None:
     bundle = Bundle.read(options.bundle)
     product = bundle.manifest.products[0]
     with edgeirf.load(options.bundle, device="cpu", threads=1, product=product) as detector:
-        detector.contract = None  # frames of other sizes than the training pictures'
         print(
             f"{bundle.label}, {detector.model_key}, ONNX Runtime {onnxruntime.__version__}: CPU ms a frame, one thread"
         )
+        key = detector.model_key
+        network = bundle.member(bundle.manifest.models[key].file)
         for form in map(check_name, options.formats.split(",")):
-            graph = session(standalone_of(bundle, form, product, detector.model_key))
             for width, height in (map(int, size.split("x")) for size in options.sizes.split(",")):
                 frame = frame_of(width, height, form)
+                detector.contract = contract_of(frame, width, height, form)
+                known = replace(bundle.manifest, frame=detector.contract)
+                graph = session(standalone(known, key, network, form, Fixed(product, bundle.digest)))
                 runtime, own = measure(detector, graph, frame, form, options.frames)
                 ratio = own / runtime
                 print(f"  {form:12s} {width}x{height}: runtime {runtime:7.2f}, graph {own:7.2f}, ratio {ratio:.3f}")

@@ -2,6 +2,8 @@
 //   embed_c start BUNDLE WIDTH HEIGHT              load to first verdict, resident memory
 //   embed_c overhead BUNDLE WIDTH HEIGHT FRAMES    a frame through the library, and the bare run of its graph, in turn
 //   embed_c server SOCKET WIDTH HEIGHT FRAMES      round trip of a frame to a server
+#include <sstream>
+
 #define private public  // the bare run of the graph is a private function
 #include "edgeirf.cpp"
 #undef private

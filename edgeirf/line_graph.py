@@ -32,7 +32,17 @@ OPERATORS = frozenset(
     (
         *("Add", "And", "Cast", "Clip", "Concat", "Conv", "Div", "Equal", "Floor", "Gather", "GreaterOrEqual"),
         *("Identity", "Less", "LessOrEqual", "MatMul", "MatMulInteger", "Max", "Min", "Mod", "Mul", "Not"),
-        *("Range", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare", "Reshape", "Round"),
+        *(
+            "QLinearMatMul",
+            "Range",
+            "ReduceMax",
+            "ReduceMean",
+            "ReduceMin",
+            "ReduceSum",
+            "ReduceSumSquare",
+            "Reshape",
+            "Round",
+        ),
         *("Shape", "Slice", "Sqrt", "Sub", "TopK", "Transpose", "Unsqueeze", "Where"),
     )
 )

@@ -12,6 +12,7 @@ from onnx import TensorProto, compose, helper
 
 from edgeirf.errors import UsageError
 from edgeirf.export.standalone.area_mean import MAX_SIDE, Axis, Pixels, area_mean
+from edgeirf.export.standalone.check import with_check
 from edgeirf.export.standalone.contract import add_contract, formats_of
 from edgeirf.export.standalone.formats import PLAIN, plain_values, to_planes
 from edgeirf.export.standalone.nodes import Nodes
@@ -92,7 +93,7 @@ def standalone(
     for name, text in found.items():
         whole.metadata_props.add(key=name, value=text)
     onnx.checker.check_model(whole)
-    return bytes(whole.SerializeToString())
+    return with_check(bytes(whole.SerializeToString()))
 
 
 def standalone_of(
@@ -150,21 +151,20 @@ def _check_format(manifest: Manifest, pixel_format: PixelFormat) -> None:
 def _add_input(nodes: Nodes, manifest: Manifest, pixel_format: PixelFormat, red_first: str, image: str) -> str:
     """Frame to network input; returns the name of a bool: the frame can be inspected."""
     settings = manifest.preprocess
-    colours, side_by_side, wide = nodes.whole(3), nodes.whole(1), nodes.whole(1)
     if pixel_format in PLAIN:
-        colours, wide = plain_values(nodes, "frame")
-        side_by_side, pixels, sides = colours, *_plain(nodes, settings)
+        pixels, sides = _plain(nodes, settings)
     else:
         red_first = nodes.constant(False, np.bool_)
         pixels = to_planes(nodes, "frame", pixel_format, (settings.roi[1], settings.roi[0]) if settings.roi else (0, 0))
         sides = pixels.sides
+    colours, wide = pixels.values, pixels.value_bytes
     (rows, columns), (height, width) = settings.tiles, settings.size
-    lengths, fits = _area(nodes, sides, settings)
+    lengths, fits = _area(nodes, sides, manifest)
     if manifest.frame is not None:
         kind = (colours, wide) if pixel_format in PLAIN else None
         fits = nodes("And", fits, add_contract(nodes, manifest.frame, sides, kind))
     down, across = Axis(lengths[0], rows, height), Axis(lengths[1], columns, width)
-    means = area_mean(nodes, pixels, down, across, (side_by_side, wide))
+    means = area_mean(nodes, pixels, down, across)
     order = nodes("Where", red_first, nodes.whole([0, 1, 2]), nodes.whole([2, 1, 0]))
     rgb = nodes("Gather", means, nodes("Min", order, nodes("Sub", colours, nodes.whole(1))), axis=0)
     if settings.color == "gray":
@@ -184,16 +184,23 @@ def _add_input(nodes: Nodes, manifest: Manifest, pixel_format: PixelFormat, red_
 def _plain(nodes: Nodes, settings: Preprocess) -> tuple[Pixels, tuple[str, str]]:
     """The region of interest of a frame whose bytes lie side by side, and the frame's sides."""
     frame, sides = "frame", (nodes.side("frame", 0), nodes.side("frame", 1))
+    values, wide = plain_values(nodes, frame)
     if settings.roi is not None:
         x, y, width, height = settings.roi
         frame = nodes("Slice", frame, nodes.whole([y, x]), nodes.whole([y + height, x + width]), nodes.whole([0, 1]))
     there = nodes.side(frame, 0), nodes.side(frame, 1)
-    return Pixels(nodes("Reshape", frame, nodes.shape(1, 1, there[0], -1)), there), sides
+    bytes_ = nodes("Mul", values, wide)
+    lines = nodes("Reshape", frame, nodes.shape(there[0], -1))
+    return Pixels(lines, there, values, wide, wide, lambda places: nodes("Mul", places, bytes_)), sides
 
 
-def _area(nodes: Nodes, sides: tuple[str, str], settings: Preprocess) -> tuple[tuple[str, str], str]:
+def _area(nodes: Nodes, sides: tuple[str, str], manifest: Manifest) -> tuple[tuple[str, str], str]:
     """Height and width of the inspected area, and whether the frame covers it. Writes ``area``."""
+    settings, known = manifest.preprocess, manifest.frame
     least, lengths = smallest_frame(settings), sides
+    if known is not None and known.height is not None:
+        # ONNX Runtime computes once, when it loads the graph, what does not depend on the frame.
+        lengths = nodes.whole(known.height), nodes.whole(known.width or 0)
     if settings.roi is None:
         nodes("Concat", nodes.whole([0, 0]), nodes.shape(*sides[::-1]), axis=0, out="area")
     else:

@@ -58,6 +58,8 @@ class Nodes:
         """
         out = out or f"{kind.lower()}_{len(self.nodes)}"
         outputs = [out, f"{out}_places"] if kind == "TopK" else [out]
+        if kind in ("Gather", "Slice"):  # ONNX Runtime 1.20 names what it fuses of several by the first of them
+            name = name or out
         node = helper.make_node(kind, list(inputs), outputs, name=name)
         node.attribute.extend(helper.make_attribute(key, value) for key, value in sorted(attributes.items()))
         self.nodes.append(node)

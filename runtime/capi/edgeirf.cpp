@@ -13,9 +13,11 @@
 #include <cstring>
 #include <iterator>
 #include <limits>
+#include <locale>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -86,6 +88,7 @@ constexpr Format kFormats[] = {
     {"rgb16", 6, true, false},       {"gray16", 2, false, false},     {"bayer_rggb8", 1, false, true}, {"bayer_grbg8", 1, false, true},
     {"bayer_gbrg8", 1, false, true}, {"bayer_bggr8", 1, false, true}, {"nv12", 1, false, true}};
 constexpr int32_t kFormatCount = sizeof kFormats / sizeof *kFormats;
+constexpr double kMostOff = 0.03;  // of the check frame's peak: INT8 that is rounded otherwise is off by 0.002
 constexpr int32_t kMaxSide = 65535, kSmallestRaw = 4, kSchema = 1;
 
 struct Frame {
@@ -299,7 +302,7 @@ const char *const kOperators[] = {
     "Abs", "Add", "And", "AveragePool", "Cast", "Clip", "Concat", "Conv", "DequantizeLinear", "Div",
     "Equal", "Erf", "Exp", "Expand", "Floor", "Gather", "Gemm", "GlobalAveragePool", "GreaterOrEqual",
     "HardSigmoid", "HardSwish", "Identity", "LayerNormalization", "Less", "LessOrEqual", "Log", "MatMul",
-    "MatMulInteger", "Max", "MaxPool", "Min", "Mod", "Mul", "Neg", "Not", "Pad", "Pow", "QuantizeLinear",
+    "MatMulInteger", "Max", "MaxPool", "Min", "Mod", "Mul", "Neg", "Not", "Pad", "Pow", "QLinearMatMul", "QuantizeLinear",
     "Range", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape",
     "Resize", "Round", "Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Squeeze",
     "Sub", "Tanh", "Tile", "TopK", "Transpose", "Unsqueeze", "Where"};
@@ -726,6 +729,15 @@ int32_t whole_number(const std::map<std::string, std::string> &info, const std::
   return number;
 }
 
+// A decimal number, whatever the locale of the host.
+double decimal_number(const std::string &digits) {
+  std::istringstream in(digits);
+  in.imbue(std::locale::classic());
+  double number = 0;
+  if (!(in >> number) || !std::isfinite(number) || number == 0) throw bad_entry("edgeirf.check_peak");
+  return number;
+}
+
 std::array<bool, kFormatCount> formats_in(const std::string &names) {
   std::array<bool, kFormatCount> known{};
   for (int32_t i = 0; i < kFormatCount; ++i) known[size_t(i)] = ("," + names + ",").find("," + std::string(kFormats[i].name) + ",") != std::string::npos;
@@ -772,7 +784,11 @@ class Local final : public edgeirf {
       throw Error(error.code, path + ": " + error.what());
     }
     choose_product(options.product);
-    warm_up();
+    try {
+      warm_up();
+    } catch (const Error &error) {
+      throw Error(error.code, path + ": " + error.what());
+    }
   }
 
   void inspect(const Frame &frame, Result &result) override {
@@ -826,8 +842,9 @@ class Local final : public edgeirf {
     ort_.ok(api->AddSessionConfigEntry(raw, "session.intra_op.allow_spinning", "0"));
     append_provider(raw, options.provider ? options.provider : "CPU");
     OrtSession *session = nullptr;
-    ort_.ok(api->CreateSessionFromArray(ort_.env, graph.data, graph.size, raw, &session), EDGEIRF_BUNDLE,
-            "ONNX Runtime refuses line.onnx: ");
+    const std::string refuses = (options.provider ? "the provider " + std::string(options.provider) : "ONNX Runtime") + " refuses line.onnx: ";
+    ort_.ok(api->CreateSessionFromArray(ort_.env, graph.data, graph.size, raw, &session), options.provider ? EDGEIRF_RUNTIME : EDGEIRF_BUNDLE,
+            refuses.c_str());
     session_.reset(session);
     OrtMemory *memory = nullptr;
     ort_.ok(api->CreateCpuMemoryInfo(0, 0, &memory));
@@ -930,6 +947,8 @@ class Local final : public edgeirf {
     info["edgeirf.product"] = *found;
   }
 
+  // Runs the graph once. The frame is one that the exporter knows the peak of: sums of 8-bit products overflow on
+  // processors without VNNI, and a provider may compute otherwise, so the peak must be that of the exporter.
   void warm_up() {
     constexpr int64_t kMost = 1 << 26;  // pixels: a region of interest may lie far inside of a large frame
     const auto format = int32_t(std::find(formats_.begin(), formats_.end(), true) - formats_.begin());
@@ -939,12 +958,37 @@ class Local final : public edgeirf {
       height = std::max(kSmallestRaw, height + height % 2);
     }
     if (int64_t(width) * height > kMost) return;
-    Frame black{nullptr, width, height, format, 0};
-    const Bytes pixels(black.bytes());
-    black.pixels = pixels.data();
-    black.stride = ptrdiff_t(black.row_bytes());
-    Result result;
-    inspect(black, result);
+    Frame drawn{nullptr, width, height, format, 0};
+    const Bytes pixels = draw(drawn);
+    drawn.pixels = pixels.data();
+    drawn.stride = ptrdiff_t(drawn.row_bytes());
+    const double peak = scalar(run(drawn, drawn.pixels)[kPeak]);
+    if (!std::isfinite(peak)) throw Error(EDGEIRF_SCORE, "the score is not a finite number: export the bundle again");
+    const auto said = info.find("edgeirf.check_peak");
+    if (said == info.end()) return;  // written by an older edgeirf
+    const double off = std::abs(peak / decimal_number(said->second) - 1);
+    if (!(off <= kMostOff))
+      throw Error(EDGEIRF_RUNTIME, "this processor or provider computes " + info["edgeirf.precision"] + " wrongly (the check frame is off by " +
+                                       text(int64_t(std::min(off, 1e9) * 100)) +
+                                       " %): write a graph with `edgeirf export BUNDLE.irf --standalone FILE.onnx --precision fp32`");
+  }
+
+  // The check frame: edgeirf.export.standalone.check has the same rule.
+  Bytes draw(const Frame &frame) const {
+    Bytes pixels(frame.bytes(), 128);  // gray, where NV12 has its chroma
+    const bool wide = std::strstr(frame.layout().name, "16") != nullptr;
+    const int values = frame.layout().bytes / (wide ? 2 : 1), shift = wide ? whole_number(info, "edgeirf.bits", 16) - 8 : 0;
+    uint8_t *out = pixels.data();
+    for (int64_t y = 0; y < frame.height; ++y)
+      for (int64_t x = 0; x < frame.width; ++x) {
+        const bool odd = (16 * x / frame.width + 16 * y / frame.height) % 2 != 0;
+        const int64_t value = (odd ? 255 * y / frame.height : 255 - 255 * x / frame.width) << std::max(shift, 0);
+        for (int i = 0; i < values; ++i) {
+          *out++ = uint8_t(value);
+          if (wide) *out++ = uint8_t(value >> 8);
+        }
+      }
+    return pixels;
   }
 
   void check_frame(const Frame &frame) const {

@@ -23,9 +23,11 @@ def means(grid: tuple[int, int, int, int], values: int, width: int) -> Nodes:
     nodes = Nodes()
     down = Axis(nodes.side("area", 0), *grid[:2])
     across = Axis(nodes.side("area", 1), *grid[2:])
-    lines = nodes("Reshape", "area", nodes.shape(1, 1, nodes.side("area", 0), -1))
-    pixels = Pixels(lines, (nodes.side("area", 0), nodes.side("area", 1)))
-    nodes("Identity", area_mean(nodes, pixels, down, across, (nodes.whole(values), nodes.whole(width))), out="mean")
+    lines = nodes("Reshape", "area", nodes.shape(nodes.side("area", 0), -1))
+    sides, count, bytes_ = (nodes.side("area", 0), nodes.side("area", 1)), nodes.whole(values), nodes.whole(width)
+    pixel = nodes.whole(values * width)
+    pixels = Pixels(lines, sides, count, bytes_, bytes_, lambda places: nodes("Mul", places, pixel))
+    nodes("Identity", area_mean(nodes, pixels, down, across), out="mean")
     return nodes
 
 

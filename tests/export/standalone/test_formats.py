@@ -23,10 +23,13 @@ RAW = [name for name in reference.PIXEL_FORMATS if name not in PLAIN]
 def converter(pixel_format: PixelFormat) -> Nodes:
     nodes = Nodes()
     pixels = to_planes(nodes, "frame", pixel_format)
-    every = [nodes("Range", nodes.whole(0), side, nodes.whole(1)) for side in pixels.sides]
-    lines = nodes("Gather", pixels.name, pixels.row(every[0]), axis=2)  # (2, 3, H, W / 2)
-    apart = nodes("Reshape", nodes("Transpose", lines, perm=[2, 3, 0, 1]), nodes.shape(*pixels.sides, 3))
-    nodes("Gather", apart, pixels.column(every[1]), axis=1, out="bgr")
+    rows, columns = (nodes("Range", nodes.whole(0), side, nodes.whole(1)) for side in pixels.sides)
+    assert pixels.row is not None
+    lines = nodes("Gather", pixels.name, pixels.row(nodes("Unsqueeze", rows, nodes.whole([1]))), axis=0)
+    lines = nodes("Reshape", lines, nodes.shape(pixels.sides[0], -1))
+    values = nodes("Mul", nodes.whole([0, 1, 2]), pixels.step)
+    places = nodes("Add", nodes("Unsqueeze", pixels.column(columns), nodes.whole([1])), values)
+    nodes("Gather", lines, places, axis=1, out="bgr")
     return nodes
 
 
@@ -38,6 +41,19 @@ def test_colours_are_those_of_opencv(compute: Compute, name: PixelFormat, rows: 
     frame[:2, :2] = (0, 255)
     got = compute(converter(name), "bgr", frame=frame[..., None])
     assert np.array_equal(got, reference.to_bgr(frame, name))
+
+
+def test_every_half_way_colour_of_nv12_rounds_as_in_opencv(compute: Compute) -> None:
+    """Of all chroma values, the luma of which blue, green or red is half-way in thousandths, and one beside it."""
+    u, v = (side.astype(np.int64) for side in np.meshgrid(np.arange(-128, 128), np.arange(-128, 128)))
+    # 1164 Y + shift is 500 modulo 1000: 61 is the inverse of 291 modulo 250.
+    shifts = (2018 * u, -391 * u - 813 * v, 1596 * v)
+    found = [np.minimum(61 * ((500 - shift) // 4) % 250, 238) for shift in shifts]
+    frame = np.empty((3 * 256, 512), np.uint8)
+    for index, own in enumerate([*found, found[1] + 1]):
+        frame[index // 2 : 512 : 2, index % 2 :: 2] = 16 + own
+    frame[512:, 0::2], frame[512:, 1::2] = u + 128, v + 128
+    assert np.array_equal(compute(converter("nv12"), "bgr", frame=frame[..., None]), reference.to_bgr(frame, "nv12"))
 
 
 @pytest.mark.parametrize("name", ["nv12", "bayer_rggb8"])

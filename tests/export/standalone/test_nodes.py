@@ -25,3 +25,14 @@ def test_sides_and_shapes_are_those_of_the_tensor(compute: Callable[..., Any]) -
     nodes = Nodes()
     nodes("Reshape", "x", nodes.shape(nodes.side("x", 1), 2, 1), out="y")
     assert compute(nodes, "y", x=np.zeros((2, 5), np.float32)).shape == (5, 2, 1)
+
+
+def test_what_onnxruntime_fuses_has_a_name_of_its_own() -> None:
+    """ONNX Runtime 1.20 refused a graph of which it had fused two slices without names, twice."""
+    nodes = Nodes()
+    for start in (0, 1):
+        nodes("Slice", "a", nodes.whole([start]), nodes.whole([start + 1]))
+        nodes("Gather", "a", nodes.whole([start]))
+    names = [node.name for node in nodes.nodes]
+    assert all(names)
+    assert len(set(names)) == 4
