@@ -14,16 +14,20 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What asks a process to end."""
 phases: list[object] = []
 """Phases that finish what they have when a signal comes: the innermost is the last. A second signal does not wait."""
+asked: list[int] = []
+"""Signals that were raised: a library that they hit while it starts makes an error of its own of them."""
 leaving: list[Callable[[], None]] = []
 """What is done first where the process ends without the command: short, without a lock, and never an error."""
 GRACE_S = 1.5
 """What the command has to unwind before the process ends without it."""
 
 
-class Ended(KeyboardInterrupt):
-    """A signal asks the process to end.
+class Ended(BaseException):
+    """A signal asks the process to end. No KeyboardInterrupt: typer would make exit code 130 of each, without a line.
 
     Attributes:
         code: exit code, 128 and the number of the signal.
@@ -39,7 +43,7 @@ def watch_endings(grace_s: float = GRACE_S) -> None:
 
     As the first process of a container it has no default actions: without handlers SIGTERM would be ignored.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _raise)
     inlet, outlet = os.pipe()
@@ -51,12 +55,12 @@ def watch_endings(grace_s: float = GRACE_S) -> None:
 
 def _watch(inlet: int, grace_s: float) -> None:
     """Ends the process when no Python code took notice of a signal."""
-    asked: object = None
+    finishing: object = None
     while received := os.read(inlet, 1):
-        if received[0] not in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if received[0] not in SIGNALS:
             continue
-        if phases and phases[-1] is not asked:
-            asked = phases[-1]
+        if phases and phases[-1] is not finishing:
+            finishing = phases[-1]
             continue
         if signal.getsignal(received[0]) is not _raise:
             continue
@@ -68,4 +72,5 @@ def _watch(inlet: int, grace_s: float) -> None:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
+    asked.append(number)
     raise Ended(number)
