@@ -114,8 +114,8 @@ MUTANTS = (
     ),
     Mutant(
         "runtime/executors/cpu.py",
-        "scored.peak > limits.pixel_threshold",
-        "scored.peak >= limits.pixel_threshold",
+        "marked = scored.peak > limits.pixel_threshold",
+        "marked = scored.peak > limits.threshold",
         "tests/runtime/executors/test_cpu.py",
     ),
     Mutant(
@@ -134,7 +134,7 @@ MUTANTS = (
     Mutant(
         "runtime/imaging/resize.py",
         "exact = np.rint(means)",
-        "exact = np.floor(means + 0.5)",
+        "exact = np.floor(means)",
         "tests/runtime/imaging/test_preprocess.py",
     ),
     Mutant(
