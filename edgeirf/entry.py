@@ -21,7 +21,10 @@ def main() -> None:
         sys.exit(f"edgeirf: {not_started(error.name or 'numpy', error)}")
     for number, handler in before.items():
         signal.signal(number, handler)
-    watch_endings()
+    try:
+        watch_endings()
+    except RuntimeError:
+        sys.exit("edgeirf: this process may start no thread: raise the limit (ulimit -u, --pids-limit of a container)")
     command_line()
 
 

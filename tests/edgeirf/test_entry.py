@@ -79,6 +79,24 @@ def test_a_command_that_a_signal_ends_says_so_in_one_line(number: signal.Signals
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "edgeirf: interrupted\n")
 
 
+def test_a_container_that_is_read_only_runs_every_command() -> None:
+    code = "import tempfile, sys, edgeirf.entry; tempfile.tempdir = '/nowhere'; edgeirf.entry.main()"
+    done = python(code, "info", "no.irf")
+    assert (done.returncode, done.stderr) == (1, "edgeirf: cannot read no.irf: No such file or directory\n")
+
+
+def test_a_process_that_may_start_no_thread_says_so_in_one_line() -> None:
+    code = (
+        "import sys, threading, edgeirf.entry\n"
+        'def start(thread): raise RuntimeError("can\'t start new thread")\n'
+        "threading.Thread.start = start\n"
+        "edgeirf.entry.main()\n"
+    )
+    done = python(code, "info", "no.irf")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "may start no thread: raise the limit" in done.stderr
+
+
 BROKEN = {
     "built for NumPy 1": (
         "cv2",
@@ -97,6 +115,11 @@ BROKEN = {
         "onnxruntime",
         "raise ModuleNotFoundError(\"No module named 'onnxruntime'\")",
         "pip install onnxruntime\n",
+    ),
+    "no memory": (
+        "cv2",
+        "raise ImportError('cv2.abi3.so: failed to map segment from shared object')",
+        "there is not enough memory: raise the limit of this process or container, or close other programs\n",
     ),
     "numpy": ("numpy", "raise ImportError('bad magic', name='numpy')", "pip install --force-reinstall numpy\n"),
 }

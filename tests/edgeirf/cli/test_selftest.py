@@ -30,6 +30,15 @@ def test_the_report_names_every_check(tiny_path: Path, tmp_path: Path) -> None:
     assert f"0 failed, {len(report['checks']) - 1} skipped; wrote {out}" in done.output
 
 
+def test_a_report_that_cannot_be_written_is_said_before_the_checks(
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selftest, "checks", lambda *_: pytest.fail("the checks are run"))
+    done = CliRunner().invoke(app, ["selftest", str(tiny_path), "--output", str(tmp_path)])
+    assert isinstance(done.exception, EdgeirfError)
+    assert str(done.exception) == f"cannot write {tmp_path}: Is a directory"
+
+
 def test_a_check_that_fails_is_exit_code_1(tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> dict[str, object]:
         raise selftest.Failed("memory grows")
