@@ -12,7 +12,7 @@ _open: weakref.WeakSet[OneProcess] = weakref.WeakSet()
 
 
 class OneProcess:
-    """A network with native objects that work in the process that made them, and there alone.
+    """A network with native objects that work in the process that opened them, and there alone.
 
     In a forked child a call is one line, and nothing native is ever ended: that would wait for threads for ever.
 
@@ -31,7 +31,7 @@ class OneProcess:
         _open.add(self)
 
     def check_process(self) -> None:
-        """Passes in the process that made it.
+        """Passes in the process that opened it.
 
         Raises:
             BackendError: this is a child of it.
