@@ -76,8 +76,8 @@ class Bundle:
             if status.st_size > MAX_BUNDLE:
                 raise BundleError(f"{path}: {status.st_size} bytes is more than a bundle may have ({MAX_BUNDLE})")
             data = path.read_bytes()
-        except OSError as error:
-            raise BundleError(f"cannot read {path}: {error.strerror or error}") from None
+        except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+            raise BundleError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
         try:
             return cls._parse(path, data)
         except BundleError as error:

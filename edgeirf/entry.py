@@ -1,4 +1,4 @@
-"""The program's first lines: they load nothing that takes long, so that Ctrl-C ends in one line from the start."""
+"""The program's first lines: they load nothing that takes long, so that a signal ends in one line from the start."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ import signal
 import sys
 from types import FrameType
 
-from edgeirf.ending import watch_endings
+from edgeirf.ending import SIGNALS, watch_endings
 
 
 def main() -> None:
     """Entry point of the command ``edgeirf``."""
-    before = signal.signal(signal.SIGINT, _end) if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN else None
+    before = {n: signal.signal(n, _end) for n in SIGNALS if signal.getsignal(n) is not signal.SIG_IGN}
     try:
         from edgeirf.cli import main as command_line
     except ImportError as error:  # of NumPy or typer: the others are imported inside the commands
         from edgeirf.needs import not_started
 
         sys.exit(f"edgeirf: {not_started(error.name or 'numpy', error)}")
-    if before is not None:
-        signal.signal(signal.SIGINT, before)
-    watch_endings()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    try:
+        watch_endings()
+    except RuntimeError:
+        sys.exit("edgeirf: this process may start no thread: raise the limit (ulimit -u, --pids-limit of a container)")
     command_line()
 
 
 def _end(number: int, frame: FrameType | None) -> None:
     os.write(2, b"edgeirf: interrupted\n")
-    os._exit(130)
+    os._exit(128 + number)

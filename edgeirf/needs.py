@@ -18,6 +18,7 @@ _DISTRIBUTIONS = {"numpy": "numpy", "cv2": "opencv-python", "onnxruntime": "onnx
 SYSTEM_OPENCV = "/usr/lib/python3*/dist-packages/cv2*"
 """Where JetPack and Debian put OpenCV's module."""
 OPENCV_WHEELS = ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
+_NO_MEMORY = ("failed to map segment", "Cannot allocate memory", "cannot allocate memory", "MemoryError")
 _BUILT_FOR_NUMPY_1 = ("_ARRAY_API", "NumPy 1.x", "multiarray", "numpy.core", "numpy.dtype size changed")
 
 
@@ -50,7 +51,7 @@ def _start(module: str) -> tuple[Exception | None, str]:
     """Imports a library: what it raises, and what it writes."""
     if module in sys.modules:
         return None, ""
-    with tempfile.TemporaryFile() as kept:
+    with _memory_file() as kept:
         try:
             with _quiet(kept):
                 importlib.import_module(module)
@@ -68,6 +69,8 @@ def cure(module: str, problem: str, root: Path = Path("/")) -> str:
         problem: all that it said.
         root: where absolute paths begin.
     """
+    if any(sign in problem for sign in _NO_MEMORY):
+        return "there is not enough memory: raise the limit of this process or container, or close other programs"
     if any(sign in problem for sign in _BUILT_FOR_NUMPY_1):
         # Not another OpenCV: a Jetson's own is the one that has GStreamer.
         return "it is built for NumPy 1: pip install 'numpy<2'"
@@ -84,6 +87,13 @@ def _system_opencv(root: Path) -> str | None:
     if any(root.glob(SYSTEM_OPENCV.lstrip("/"))):
         return "the system's is there, and this Python does not see it: python3 -m venv --system-site-packages .venv"
     return "sudo apt install nvidia-opencv" if (root / "etc/nv_tegra_release").exists() else None
+
+
+def _memory_file() -> IO[bytes]:
+    """In a container that is read-only no folder takes a file."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("edgeirf"), "w+b")
+    return tempfile.TemporaryFile()  # not on Linux
 
 
 @contextmanager

@@ -78,10 +78,10 @@ MUTANTS = (
     ),
     Mutant("runtime/executors/golden.py", "if not found <= allowed", "if found > allowed", "tests/runtime/executors"),
     Mutant(
-        "runtime/executors/onnxruntime.py",
-        "ctypes.pythonapi.Py_IncRef(ctypes.py_object(network.session))",
+        "runtime/executors/one_process.py",
+        "ctypes.pythonapi.Py_IncRef(ctypes.py_object(getattr(network, name, None)))",
         "pass",
-        "tests/runtime/executors/test_onnxruntime.py",
+        "tests/runtime/executors/test_one_process.py",
     ),
     Mutant("runtime/executors/cores.py", "math.floor(quota + 1e-6)", "math.ceil(quota)", "tests/runtime/executors"),
     Mutant(
@@ -114,8 +114,8 @@ MUTANTS = (
     ),
     Mutant(
         "runtime/executors/cpu.py",
-        "scored.peak > limits.pixel_threshold",
-        "scored.peak >= limits.pixel_threshold",
+        "marked = scored.peak > limits.pixel_threshold",
+        "marked = scored.peak > limits.threshold",
         "tests/runtime/executors/test_cpu.py",
     ),
     Mutant(
@@ -134,7 +134,7 @@ MUTANTS = (
     Mutant(
         "runtime/imaging/resize.py",
         "exact = np.rint(means)",
-        "exact = np.floor(means + 0.5)",
+        "exact = np.floor(means)",
         "tests/runtime/imaging/test_preprocess.py",
     ),
     Mutant(

@@ -18,6 +18,7 @@ from edgeirf.files import check_writable
 from edgeirf.runtime.imaging.images import read_hashed
 from edgeirf.runtime.imaging.preprocess import prepare
 from edgeirf.settings import Preprocess
+from edgeirf.text import printable
 from edgeirf.trainers.dataset import Survey, find_products, survey
 from edgeirf.trainers.diffusion import TIMESTEPS
 from edgeirf.trainers.feature_cache import variant_rng
@@ -123,7 +124,7 @@ def prepare_run(
     except ValueError as error:
         raise UsageError(str(error)) from None
     config = RunConfig(
-        name=output.resolve().name,
+        name=printable(output.resolve().name),
         data=str(data.resolve()),
         preprocess=settings,
         net=PRESETS[recipe.preset],

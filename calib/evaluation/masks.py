@@ -13,6 +13,15 @@ _ENDING = re.compile(
 )
 
 
+_MASKS_OF = re.compile(r"(.+?)[_\-. ]+(?:masks?|gt|ground_?truth)", re.IGNORECASE)
+
+
+def masks_of(place: Path) -> str | None:
+    """The name of the type beside ``place`` whose masks ``place`` holds (``crack_mask`` beside ``crack``), or None."""
+    named = _MASKS_OF.fullmatch(place.name)
+    return named[1] if named is not None and place.with_name(named[1]).is_dir() else None
+
+
 def mask_folders(root: Path, types: Path) -> list[Path]:
     """Folders of masks: in the folder of a set, in that of its types, or beside either."""
     places = dict.fromkeys((root, types, types.parent, root.parent))
@@ -25,26 +34,30 @@ def mask_folders(root: Path, types: Path) -> list[Path]:
     ]
 
 
-def assign_masks(pictures: Iterable[Path], folders: Iterable[Path], defect: str) -> dict[Path, tuple[Path, ...]]:
+def assign_masks(pictures: Iterable[Path], folders: Iterable[Path], place: Path) -> dict[Path, tuple[Path, ...]]:
     """Masks of each picture of one defect type.
 
     Args:
         pictures: of the type; masks are found by the stems of their names.
         folders: see :func:`mask_folders`; the first that has any mask of the type counts.
-        defect: name of the type's folder.
+        place: the type's folder.
 
     Returns:
         Picture to masks: ``<type>/<stem>.*``, ``<type>/<stem>_mask.*``, ``<type>/<stem>_mask_2.*``, and
-        ``<type>/<stem>/*``; also beside the pictures as ``<stem>_mask.*``.
+        ``<type>/<stem>/*``; also beside the pictures as ``<stem>_mask.*``, in a folder of masks among them, and in
+        ``<type>_mask/`` beside the type's folder.
     """
     by_stem = {path.stem.casefold(): path for path in pictures}
-    for folder in folders:
-        places = [c for c in folder.iterdir() if c.is_dir() and c.name.casefold() == defect.casefold()] or [folder]
-        found = _assign(by_stem, [path for place in places for path in place.rglob("*")], places)
+    own = [c for c in place.iterdir() if c.is_dir() and is_mask_folder(c.name)]
+    own += [c for c in place.parent.iterdir() if c.is_dir() and masks_of(c) == place.name]
+    for folder in (*folders, *own):
+        same = [c for c in folder.iterdir() if c.is_dir() and c.name.casefold() == place.name.casefold()]
+        places = same or [folder]
+        found = _assign(by_stem, [path for each in places for path in each.rglob("*")], places)
         if found:
             return found
     beside = {path.parent for path in by_stem.values()}
-    others = [path for place in beside for path in place.iterdir() if path not in by_stem.values()]
+    others = [path for each in beside for path in each.iterdir() if path not in by_stem.values()]
     return _assign(by_stem, others, beside)
 
 

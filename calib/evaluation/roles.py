@@ -7,23 +7,12 @@ from enum import Enum
 
 from edgeirf.runtime.imaging.folder import is_mask_folder
 
-GOOD_NAMES = frozenset(
-    [
-        "good",
-        "ok",
-        "okay",
-        "normal",
-        "pass",
-        "passed",
-        "io",
-        "nominal",
-        "nodefect",
-        "nodefects",
-        "defectfree",
-        "faultless",
-        "flawless",
-    ]
-)
+_GOOD = (  # noqa: SIM905
+    "good ok okay normal pass passed accept accepted io nominal clean healthy intact "
+    "undamaged negative nodefect nodefects nondefect nondefective notdefective defectfree noanomaly anomalyfree "
+    "faultless flawless gut gutteil gutteile fehlerfrei bon bueno buono bom 良品 合格 合格品 正常 正常品 정상"
+).split()
+GOOD_NAMES = frozenset(_GOOD)
 """Good parts, without regard to case, spaces and punctuation: ``OK``, ``i.O.``, ``defect-free``."""
 _OTHER_SETS = frozenset(["train", "training", "test", "testpublic", "val", "validation"])
 _NO_ROLE = frozenset(
@@ -45,6 +34,7 @@ _NO_ROLE = frozenset(
         "other",
     ]
 )
+_GOOD_WORDS = frozenset(["good", "ok", "okay", "normal", "pass", "passed", "io", "gut", "accepted"])
 _NEGATIONS = frozenset(["not", "no", "non", "nok", "nio", "un", "in", "without", "bad"])
 
 
@@ -72,6 +62,6 @@ def role_of(name: str) -> Role:
         return Role.MASKS
     if key in _OTHER_SETS:
         return Role.OTHER_SET
-    if key in _NO_ROLE or not key or (words & GOOD_NAMES and not words & _NEGATIONS):
+    if key in _NO_ROLE or not key or (words & _GOOD_WORDS and not words & _NEGATIONS):
         return Role.UNCLEAR
     return Role.DEFECT

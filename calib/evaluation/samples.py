@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeirf.calib.evaluation.masks import assign_masks, mask_folders
+from edgeirf.calib.evaluation.masks import assign_masks, mask_folders, masks_of
 from edgeirf.calib.evaluation.roles import Role, role_of
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.runtime.imaging.folder import PictureFolder, find_pictures
@@ -56,7 +56,7 @@ def find_samples(folder: str | os.PathLike[str]) -> list[Sample]:
     :func:`edgeirf.calib.evaluation.masks.assign_masks`. What is passed over is said in a warning.
 
     Raises:
-        UsageError: no such folder, no images in it in this layout, or images whose folder has no role.
+        UsageError: no such folder, no good parts in it in this layout, or images whose folder has no role.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -67,7 +67,7 @@ def find_samples(folder: str | os.PathLike[str]) -> list[Sample]:
     for place in sorted(places, key=lambda place: (role_of(place.name) is not Role.GOOD, place.name)):
         defect = GOOD if role_of(place.name) is Role.GOOD else printable(place.name)
         found = find_pictures(place)
-        mask_of = {} if defect == GOOD else assign_masks(found.pictures, masks, place.name)
+        mask_of = {} if defect == GOOD else assign_masks(found.pictures, masks, place)
         used |= {mask for several in mask_of.values() for mask in several}
         samples += [Sample(path, defect, mask_of.get(path, ())) for path in found.pictures]
         _say(found, used)
@@ -76,6 +76,12 @@ def find_samples(folder: str | os.PathLike[str]) -> list[Sample]:
             f"no images in {printable(types)}/*/: put good parts into {printable(types / 'good')}/, "
             "each defect type beside it"
         )
+    if samples[0].defect != GOOD and len({sample.defect for sample in samples}) > 1:
+        raise UsageError(
+            f"no folder in {printable(types)} is named like one of good parts, so every picture would count as a "
+            f"defect: put good parts into {printable(types / 'good')}/"
+        )
+    _say_orphans(masks, used)
     return samples
 
 
@@ -114,10 +120,7 @@ def _check_roles(types: Path) -> list[Path]:
     Raises:
         UsageError: pictures that have no role, by the name of their folder.
     """
-    roles = {child: role_of(child.name) for child in _visible_folders(types)}
-    numbers = [place for place, role in roles.items() if role is Role.DEFECT and place.name.isdecimal()]
-    if Role.GOOD not in roles.values():
-        roles |= dict.fromkeys(numbers, Role.UNCLEAR)  # beside good parts a number is a defect type like another
+    roles = _roles(types)
     products = [
         place.name for place in roles if any(role_of(c.name) is Role.OTHER_SET for c in _visible_folders(place))
     ]
@@ -139,8 +142,28 @@ def _check_roles(types: Path) -> list[Path]:
     return [place for place, role in roles.items() if role in (Role.GOOD, Role.DEFECT)]
 
 
+def _roles(types: Path) -> dict[Path, Role]:
+    roles = {c: Role.MASKS if masks_of(c) is not None else role_of(c.name) for c in _visible_folders(types)}
+    for place in [place for place, role in roles.items() if role is Role.DEFECT]:
+        # Beside good parts a number is a defect type like another.
+        number = place.name.isdecimal() and Role.GOOD not in roles.values()
+        if number or any(role_of(child.name) is Role.GOOD for child in _visible_folders(place)):
+            roles[place] = Role.UNCLEAR
+    return roles
+
+
 def _visible_folders(folder: Path) -> Iterator[Path]:
     return (child for child in sorted(folder.iterdir()) if child.is_dir() and not child.name.startswith("."))
+
+
+def _say_orphans(folders: list[Path], used: set[Path]) -> None:
+    """Says which masks belong to no picture that is evaluated; good parts may have empty ones."""
+    for folder in folders:
+        pictures = find_pictures(folder).pictures
+        parts = {path: path.relative_to(folder).parts for path in pictures if path not in used}
+        left = [path for path, names in parts.items() if role_of(names[0]) is not Role.GOOD or len(names) == 1]
+        if left:
+            log.warning("%s", printable(f"{folder}: {len(left)} masks belong to no picture, {left[0].name} for one"))
 
 
 def _say(found: PictureFolder, used: set[Path]) -> None:

@@ -28,6 +28,7 @@ from edgeirf.cli import (
     tune,
 )
 from edgeirf.cli.console import echo
+from edgeirf.ending import Ended, asked
 from edgeirf.errors import EdgeirfError, UsageError
 from edgeirf.needs import need_runtime
 from edgeirf.text import never_fail, printable
@@ -91,8 +92,8 @@ def main() -> None:
         app()
     except EdgeirfError as error:
         _fail(str(error), 2 if isinstance(error, UsageError) else 1, error)
-    except KeyboardInterrupt as interrupt:
-        _fail("interrupted", getattr(interrupt, "code", 130), None)
+    except Ended as ended:
+        _fail("interrupted", ended.code, None)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -106,6 +107,8 @@ def main() -> None:
 
 
 def _fail(message: str, code: int, error: Exception | None) -> None:
+    if asked:
+        message, code, error = "interrupted", 128 + asked[-1], None
     if error is not None and os.environ.get("EDGEIRF_DEBUG"):
         raise error
     with contextlib.suppress(OSError, ValueError):  # nobody may be there to read it

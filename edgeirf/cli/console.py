@@ -14,7 +14,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from edgeirf.ending import phases
+from edgeirf.ending import SIGNALS, phases
 from edgeirf.errors import UsageError
 from edgeirf.text import printable
 
@@ -87,24 +87,23 @@ def stop_on_signal(then: Callable[[], None] = lambda: None) -> Iterator[Callable
         then: called by the signal handler, for what waits instead of asking.
     """
     received: list[int] = []
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in signals}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        for other in signals:
+        for other in SIGNALS:
             signal.signal(other, before[other])
         then()
 
     phase = object()
     phases.append(phase)
-    for number in signals:
+    for number in SIGNALS:
         signal.signal(number, note)
     try:
         yield lambda: bool(received)
     finally:
         phases.remove(phase)
-        for number in signals:
+        for number in SIGNALS:
             signal.signal(number, before[number])
 
 

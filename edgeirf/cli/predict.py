@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,11 +39,11 @@ def main(
 ) -> None:
     """Inspect pictures: one line each, and a heat map of each with --output.
 
-    Exit code 1 says that a picture could not be inspected.
+    Exit code 1 says that a picture could not be inspected, or was passed over in a folder.
     """
     from edgeirf.runtime.detector import load
 
-    paths = find_pictures(pictures)
+    paths, passed_over = find_pictures(pictures)
     _check_outputs(output, json_file)
     verdicts: list[Verdict] = []
     with ExitStack() as stack:
@@ -67,32 +66,33 @@ def main(
             echo(row(verdicts[-1], path))
     if json_file is not None:
         write_text(json_file, json.dumps([verdict.to_json() for verdict in verdicts], indent=1) + "\n")
-    _finish(verdicts, fail_on_reject)
+    _finish(verdicts, passed_over, fail_on_reject)
 
 
-def find_pictures(given: list[Path]) -> list[Path]:
-    """Files as they are, folders as the pictures in them.
+def find_pictures(given: list[Path]) -> tuple[list[Path], int]:
+    """Files as they are, folders as the pictures in them; and how many pictures and videos were passed over.
 
     Raises:
         UsageError: one is not there, or a folder holds none.
     """
     from edgeirf.runtime.imaging import folder
 
-    def each() -> Iterator[Path]:
-        for path in given:
-            if not path.exists():
-                raise UsageError(f"{path} is not there")
-            if not path.is_dir():
-                yield path
-                continue
-            found = folder.find_pictures(path)
-            if not found.pictures:
-                raise UsageError(f"{printable(path)} holds no pictures")
-            if found.remark:
-                say(found.remark)
-            yield from found.pictures
-
-    return list(each())
+    paths: list[Path] = []
+    passed_over = 0
+    for path in given:
+        if not path.exists():
+            raise UsageError(f"{path} is not there")
+        if not path.is_dir():
+            paths.append(path)
+            continue
+        found = folder.find_pictures(path)
+        if not found.pictures:
+            raise UsageError(f"{printable(path)} holds no pictures" + (f" ({found.remark})" if found.remark else ""))
+        if found.remark:
+            say(found.remark)
+        paths += found.pictures
+        passed_over += len(found.passed_over)
+    return paths, passed_over
 
 
 def inspect(detector: Detector, path: Path, index: int, output: Path | None) -> Verdict:
@@ -108,7 +108,7 @@ def inspect(detector: Detector, path: Path, index: int, output: Path | None) -> 
         return detector.failed(str(error), frame_id=index, source=str(path)).verdict
     if output is not None:
         _, data = cv2.imencode(".jpg", inspection.overlay(image), [cv2.IMWRITE_JPEG_QUALITY, 92])
-        write_bytes(output / f"{index:04}_{path.stem[:80]}.jpg", data.tobytes())
+        write_bytes(output / f"{index:04}_{printable(path.stem)[:80]}.jpg", data.tobytes())
     return inspection.verdict
 
 
@@ -131,10 +131,12 @@ def _check_outputs(output: Path | None, json_file: Path | None) -> None:
         check_writable(json_file)
 
 
-def _finish(verdicts: list[Verdict], fail_on_reject: bool) -> None:
+def _finish(verdicts: list[Verdict], passed_over: int, fail_on_reject: bool) -> None:
     rejects, errors = sum(v.reject for v in verdicts), sum(v.status != "ok" for v in verdicts)
     echo(f"{len(verdicts)} pictures, {rejects} rejects")
     if errors:
         raise EdgeirfError(f"{errors} of {len(verdicts)} pictures could not be inspected and count as rejects")
+    if passed_over:
+        raise EdgeirfError(f"{passed_over} pictures and videos were passed over: name them to inspect them")
     if fail_on_reject and rejects:
         raise typer.Exit(1)

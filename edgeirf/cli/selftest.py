@@ -10,7 +10,7 @@ import typer
 from edgeirf.bundle import Bundle
 from edgeirf.cli.bench import parse_size
 from edgeirf.errors import EdgeirfError
-from edgeirf.files import write_text
+from edgeirf.files import check_writable, write_text
 
 NAME = "selftest"
 
@@ -28,6 +28,7 @@ def main(
     from edgeirf.runtime import selftest
 
     bundle = Bundle.read(path)
+    check_writable(output)
     outcomes = []
     for name, check in selftest.checks(bundle, parse_size(size), frames):
         outcomes.append(selftest.run(name, check))

@@ -12,6 +12,7 @@ import typer
 from edgeirf.bundle import Bundle
 from edgeirf.cli.console import console
 from edgeirf.errors import EdgeirfError, UsageError
+from edgeirf.files import check_writable
 
 if TYPE_CHECKING:
     from edgeirf.calib.fitting.selection import Worth
@@ -36,6 +37,7 @@ def main(
     target = output or path.with_suffix(".tuned.irf")
     if target.exists() and not force:
         raise UsageError(f"{target} exists: --force overwrites it, --output names another")
+    check_writable(target)
     bundle = Bundle.read(path)
     try:
         from edgeirf.export.tune import tune

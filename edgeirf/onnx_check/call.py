@@ -18,20 +18,15 @@ SMALL = 64
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a tensor: its shape; its values where it is small and no pixel decides about them.
-
-    Attributes:
-        stored: it is part of the file, not computed.
-    """
+    """What is known of a tensor: its shape; its values where it is small and no pixel decides about them."""
 
     shape: Shape
     values: NDArray[np.generic] | None = None
-    stored: bool = False
 
     @classmethod
     def of(cls, tensor: Tensor) -> Known:
         """An initializer."""
-        return cls(tensor.shape, tensor.array() if math.prod(tensor.shape) <= SMALL else None, stored=True)
+        return cls(tensor.shape, tensor.array() if math.prod(tensor.shape) <= SMALL else None)
 
 
 class Call:

@@ -70,11 +70,15 @@ def check_graph(data: bytes, tiles: int, size: tuple[int, int]) -> Shape:
 
 
 def _run(graph: Graph, shape: Shape) -> Shape:
-    """Shapes of all tensors in the order of the nodes, with the values that are alive at once and the work added up."""
+    """Shapes of all tensors in the order of the nodes, with the values that are alive at once and the work added up.
+
+    What no pixel decides about stays alive: ONNX Runtime computes it when it loads the graph, and keeps it.
+    """
     source, result = _ends(graph, shape)
     known = {tensor.name: Known.of(tensor) for tensor in graph.tensors}
     if len(known) != len(graph.tensors) or source.name in known:
         raise ValueError("two tensors have one name")
+    fixed = set(known)
     known[source.name] = Known(shape)
     last_read = {name: index for index, node in enumerate(graph.nodes) for name in node.inputs}
     pixels = shape[0] * math.prod(shape[2:])
@@ -84,8 +88,11 @@ def _run(graph: Graph, shape: Shape) -> Shape:
         alive += sum(math.prod(known[name].shape) for name in node.outputs)
         if alive > limit or done > MAX_WORK:
             raise ValueError(f"{node.kind} needs {alive:.2g} values in memory and {done:.2g} multiplications")
-        over = [name for name in {*node.inputs, *node.outputs} if name in known and last_read.get(name, -1) <= index]
-        alive -= sum(math.prod(known[name].shape) for name in over if not known[name].stored)
+        if fixed.issuperset(filter(None, node.inputs)):
+            fixed.update(node.outputs)
+        used = {*node.inputs, *node.outputs} - fixed
+        over = [name for name in used if name in known and last_read.get(name, -1) <= index]
+        alive -= sum(math.prod(known[name].shape) for name in over)
     if result.name not in known:
         raise ValueError("its output is never written")
     return _field(known[result.name].shape, result, shape)

@@ -5,19 +5,25 @@ from __future__ import annotations
 import math
 
 from edgeirf.onnx_check.call import Call, Rule, axis_of, broadcast
-from edgeirf.onnx_check.graph import Shape
+from edgeirf.onnx_check.graph import ELEMENTS, Shape
+
+_PRODUCTS = ("Conv", "MatMul", "Gemm")
+_CHEAP, _FUNCTION = 16, 64
+"""Multiply-adds of a product that take as long as one value of another operator, and of one that is no arithmetic."""
+_FUNCTIONS = ("Pow", "Erf", "Exp", "Log", "Tanh", "Sigmoid", "Softplus", "Softmax", "LayerNormalization", "Resize")
 
 
 def work(call: Call, shapes: list[Shape]) -> int:
-    """Multiply-adds of the node, roughly."""
-    each = 1
-    if call.node.kind == "Conv":
+    """What the node costs in multiply-adds of a product, roughly."""
+    kind, each = call.node.kind, 1
+    if kind == "Conv":
         each = math.prod(call.shape(1)[1:])
-    elif call.node.kind in ("MatMul", "Gemm"):
+    elif kind in ("MatMul", "Gemm"):
         each = call.shape()[0 if call.int("transA", 0) else -1]
-    elif call.node.kind in ("AveragePool", "MaxPool"):
+    elif kind in ("AveragePool", "MaxPool"):
         each = math.prod(call.ints("kernel_shape"))
-    return max(math.prod(shapes[0]) * each, *(math.prod(shape) for shape in call.present()))
+    cost = 1 if kind in _PRODUCTS else _FUNCTION if kind in _FUNCTIONS else _CHEAP
+    return cost * max(math.prod(shapes[0]) * each, *(math.prod(shape) for shape in call.present()))
 
 
 def _broadcast(call: Call) -> list[Shape]:
@@ -26,6 +32,13 @@ def _broadcast(call: Call) -> list[Shape]:
 
 def _same(call: Call) -> list[Shape]:
     return [call.shape()]
+
+
+def _cast(call: Call) -> list[Shape]:
+    shape = call.shape()
+    if call.int("to", 0) not in ELEMENTS:  # text takes 32 bytes a value and more
+        raise ValueError("Cast to an impossible type")
+    return [shape]
 
 
 def _window(call: Call, kernel: Shape) -> Shape:
@@ -107,12 +120,13 @@ COMPUTING: dict[str, Rule] = {
     **dict.fromkeys(
         (
             *("Erf", "Sqrt", "Exp", "Log", "Relu", "Clip", "Softplus", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh"),
-            *("Neg", "Abs", "Cast", "Softmax", "LayerNormalization", "QuantizeLinear", "DequantizeLinear", "Identity"),
+            *("Neg", "Abs", "Softmax", "LayerNormalization", "QuantizeLinear", "DequantizeLinear", "Identity"),
         ),
         _same,
     ),
     **dict.fromkeys(("ReduceSum", "ReduceMax", "ReduceMin", "ReduceMean", "ReduceSumSquare"), _reduce),
     **dict.fromkeys(("AveragePool", "MaxPool"), _pool),
+    "Cast": _cast,
     "Conv": _conv,
     "GlobalAveragePool": _global_pool,
     "MatMul": _matmul,

@@ -118,6 +118,9 @@ def _pad(call: Call) -> list[Shape]:
 
 def _resize(call: Call) -> list[Shape]:
     shape, scales, sizes = call.shape(), call.constant(2), call.whole(3)
+    mode, place = (call.node.attributes.get(name) for name in ("mode", "coordinate_transformation_mode"))
+    if mode not in (None, "nearest", "linear") or place not in (None, "half_pixel", "pytorch_half_pixel", "asymmetric"):
+        raise ValueError("Resize in a way that edgeirf never writes")  # cubic is a thousand times slower
     if sizes is not None and not scales:
         if len(sizes) != len(shape):
             raise ValueError("Resize to another number of sides")

@@ -6,6 +6,7 @@ import math
 import os
 from pathlib import Path
 
+from edgeirf.control_groups import group_folders, read
 from edgeirf.errors import UsageError
 
 MAX_THREADS = 256
@@ -41,38 +42,14 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
     Args:
         root: where absolute paths begin.
     """
-    quotas = [quota for folder in _folders(root) if (quota := _quota(folder)) is not None]
+    quotas = [quota for folder in group_folders("cpu", root) if (quota := _quota(folder)) is not None]
     return min(quotas, default=None)
 
 
-def _folders(root: Path) -> list[Path]:
-    """Folders of the process's control groups and of all above them, of version 2 and 1.
-
-    Inside a container the path that the kernel names may not be there: its own group is then mounted at the top.
-    """
-    mount = root / "sys/fs/cgroup"
-    folders = []
-    for line in _read(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        tops = [mount] if not controllers else []
-        if "cpu" in controllers.split(","):
-            tops = [mount / "cpu", mount / controllers]
-        parts = [part for part in path.split("/") if part not in ("", "..", ".")]
-        folders += [top.joinpath(*parts[:depth]) for top in tops for depth in range(len(parts) + 1)]
-    return folders
-
-
 def _quota(folder: Path) -> float | None:
-    limit, period = [*_read(folder / "cpu.max").split(), "", ""][:2]  # version 2
+    limit, period = [*read(folder / "cpu.max").split(), "", ""][:2]  # version 2
     if not limit:
-        limit, period = (_read(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
+        limit, period = (read(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
     if not (limit.isdecimal() and period.isdecimal()) or int(period) == 0:  # "max" and -1: no limit
         return None
     return int(limit) / int(period)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import weakref
-
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from edgeirf.errors import BackendError
 from edgeirf.runtime.executors.cores import default_threads
+from edgeirf.runtime.executors.one_process import OneProcess
 
-_open: weakref.WeakSet[OnnxRuntimeNetwork] = weakref.WeakSet()
 onnxruntime.disable_telemetry_events()  # for a program that has imported it before edgeirf could set the variable
 
 
-class OnnxRuntimeNetwork:
+class OnnxRuntimeNetwork(OneProcess):
     """One ONNX Runtime session. Implements :class:`edgeirf.runtime.executors.base.Network`.
 
     Args:
@@ -32,6 +28,7 @@ class OnnxRuntimeNetwork:
     """
 
     name = "onnxruntime"
+    natives = ("session",)
 
     def __init__(
         self,
@@ -59,15 +56,13 @@ class OnnxRuntimeNetwork:
             raise BackendError(f"ONNX Runtime refuses the graph: {_first_line(error)}") from None
         if self.session.get_providers()[0] != provider:  # ONNX Runtime falls back to the CPU and reports no error
             raise BackendError(f"ONNX Runtime could not start its {provider}: run `edgeirf doctor`")
-        self._process = os.getpid()
-        _open.add(self)
+        super().__init__()
         self._input = self.session.get_inputs()[0].name
         self._output = self.session.get_outputs()[0].name
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`edgeirf.runtime.executors.base.Network`."""
-        if os.getpid() != self._process:  # the session's threads stayed in the parent: the call would never return
-            raise BackendError("the model was loaded before this process was forked: load the model in the child")
+        self.check_process()
         if self.session is None:
             raise BackendError("the model is closed: load it again")
         try:
@@ -75,21 +70,6 @@ class OnnxRuntimeNetwork:
         except Exception as error:
             raise BackendError(f"ONNX Runtime failed: {_first_line(error)}") from None
         return field
-
-    def close(self) -> None:
-        """See :class:`edgeirf.runtime.executors.base.Network`."""
-        _open.discard(self)
-        if os.getpid() == self._process:
-            self.session = None
-
-
-def _leak_inherited() -> None:
-    """In a forked child: ending a session would wait for threads that stayed in the parent, so none is ever ended."""
-    for network in list(_open):
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(network.session))
-
-
-os.register_at_fork(after_in_child=_leak_inherited)
 
 
 def _first_line(error: Exception) -> str:

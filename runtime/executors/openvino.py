@@ -7,6 +7,7 @@ So the golden images are scored when a graph is loaded, and a graph whose scores
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +21,11 @@ from edgeirf.manifest import Model
 from edgeirf.runtime.executors import golden
 from edgeirf.runtime.executors.cores import default_threads
 from edgeirf.runtime.executors.fallback import Start
+from edgeirf.runtime.executors.one_process import OneProcess
 from edgeirf.runtime.executors.signal_stack import signal_stack_kept
 
 
-class OpenVinoNetwork:
+class OpenVinoNetwork(OneProcess):
     """One OpenVINO infer request on the CPU. Implements :class:`edgeirf.runtime.executors.base.Network`.
 
     Args:
@@ -36,6 +38,7 @@ class OpenVinoNetwork:
     """
 
     name = "openvino"
+    natives = ("request", "_compiled", "_model", "_core")
 
     def __init__(self, graph: bytes, threads: int | None = None, batch: int = 1) -> None:
         openvino = load()
@@ -55,9 +58,13 @@ class OpenVinoNetwork:
         except Exception as error:  # OpenVINO raises RuntimeError, and what its readers let through
             raise BackendError(f"OpenVINO refuses the graph: {_cause(error)}") from None
         self._compile(batch)
+        super().__init__()
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :class:`edgeirf.runtime.executors.base.Network`."""
+        self.check_process()
+        if self.request is None:
+            raise BackendError("the model is closed: load it again")
         if len(batch) != self._batch:
             self._compile(len(batch))
         try:
@@ -66,11 +73,6 @@ class OpenVinoNetwork:
             raise BackendError(f"OpenVINO failed: {_cause(error)}") from None
         return np.array(field, np.float32)  # a copy: the request writes the next field into the same memory
 
-    def close(self) -> None:
-        """See :class:`edgeirf.runtime.executors.base.Network`."""
-        for name in ("request", "_model", "_core"):
-            vars(self).pop(name, None)
-
     def _compile(self, batch: int) -> None:
         """Compiles for a fixed number of tiles: a dynamic batch costs speed."""
         try:
@@ -78,8 +80,8 @@ class OpenVinoNetwork:
             shape[0] = batch
             self._model.reshape(shape)
             with signal_stack_kept():
-                compiled = self._core.compile_model(self._model, "CPU", self._settings)
-            self.request = compiled.create_infer_request()
+                self._compiled = self._core.compile_model(self._model, "CPU", self._settings)
+            self.request = self._compiled.create_infer_request()
         except Exception as error:
             raise BackendError(f"OpenVINO cannot compile the graph: {_cause(error)}") from None
         self._batch = batch
@@ -125,6 +127,8 @@ def load() -> Any:
     Raises:
         BackendError: it is not installed, or does not load.
     """
+    # It would keep an id in ~/intel and call its vendor's host; what OpenVINO has in its place does nothing.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         return importlib.import_module("openvino")
     except (ImportError, OSError) as error:  # OSError: a shared library of it is missing

@@ -14,6 +14,7 @@ from edgeirf.bundle import Bundle
 from edgeirf.conformal import Limits
 from edgeirf.errors import BackendError, EdgeirfError, UsageError
 from edgeirf.manifest import Model
+from edgeirf.runtime.executors.cores import MAX_THREADS
 from edgeirf.runtime.executors.fallback import Start
 from edgeirf.runtime.executors.machine import PROVIDERS, Machine, ThisMachine, gpu_present
 from edgeirf.runtime.tensorrt.progress import Progress
@@ -65,6 +66,10 @@ class Request:
     spin: bool = False
     threshold: float | None = None
     batch: int = 1
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads not in range(1, MAX_THREADS + 1):
+            raise UsageError(f"threads is a whole number from 1 to {MAX_THREADS}, not {self.threads!r}")
 
     def limits(self, model: Model) -> Limits:
         """What scores of the graph are compared with."""

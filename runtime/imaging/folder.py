@@ -87,9 +87,11 @@ VIDEO_SUFFIXES = frozenset(
         "mjpeg",
     ]
 )
-MASK_FOLDERS = frozenset(
-    {"groundtruth", "mask", "masks", "gt", "labels", "annotations", "segmentation", "segmentations"}
-)
+_MASKS = (  # noqa: SIM905
+    "groundtruth groundtruths gt gts mask masks anomalymask anomalymasks defectmask defectmasks binarymasks pixelmasks "
+    "label labels annotation annotations segmentation segmentations"
+).split()
+MASK_FOLDERS = frozenset(_MASKS)
 _JUNK_FOLDERS = frozenset({"__macosx", "@eadir", "$recycle.bin", "#recycle", "system volume information", "lost+found"})
 _MASK_STEM = re.compile(r"(.+?)[_\-. ](?:mask|masks|gt|ground_?truth|label|seg)(?:[_\-. ]?\d+)?", re.IGNORECASE)
 

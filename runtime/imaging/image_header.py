@@ -20,6 +20,8 @@ _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # after entropy-coded d
 _JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15 without DHT, JPG and DAC
 _PNM_HEADER = re.compile(rb"P[1-6](?:\s|#[^\n]*\n)+(\d+)(?:\s|#[^\n]*\n)+(\d+)(?:(?:\s|#[^\n]*\n)+(\d+))?\s", re.DOTALL)
 _PAM_FIELD = re.compile(rb"(WIDTH|HEIGHT|DEPTH|MAXVAL)\s+(\d+)")
+_BMP_MASKS = ((16, 0x7C00, 0x3E0, 0x1F), (16, 0xF800, 0x7E0, 0x1F), (32, 0xFF0000, 0xFF00, 0xFF))
+"""Bits a pixel, and the bits of red, green and blue."""
 FORMATS = "JPEG, PNG, BMP, TIFF, WebP, GIF, JPEG 2000, AVIF, PNM or Sun raster"
 
 
@@ -104,7 +106,9 @@ def _bmp(data: bytes) -> ImageHeader:
     (header_size,) = struct.unpack_from("<I", data, 14)
     if header_size == 12:
         return ImageHeader(*struct.unpack_from("<HH", data, 18))
-    width, height = struct.unpack_from("<ii", data, 18)
+    width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    if compression in (3, 6) and (bits, *struct.unpack_from("<III", data, 54)) not in _BMP_MASKS:
+        raise FrameError("is a BMP of unusual colour masks, which OpenCV misreads: save it with 24 bits")
     return ImageHeader(width, abs(height))
 
 
@@ -176,8 +180,10 @@ def _pam(data: bytes) -> ImageHeader:
     if end < 0 or len(fields) < 4:
         raise FrameError("is cut short")
     white = _check_white(fields[b"MAXVAL"])
-    width, height, depth = fields[b"WIDTH"], fields[b"HEIGHT"], fields[b"DEPTH"]
-    return _pnm_header(data, width, height, end + 7 + width * height * depth * (2 if white > 255 else 1))
+    width, height = fields[b"WIDTH"], fields[b"HEIGHT"]
+    if fields[b"DEPTH"] != 1 or white == 1:
+        raise FrameError("is a PAM of colours, transparency or black and white, which OpenCV misreads: save it as PNG")
+    return _pnm_header(data, width, height, end + 7 + width * height * (2 if white > 255 else 1))
 
 
 def _pnm_header(data: bytes, width: int, height: int, end: int | None) -> ImageHeader:
@@ -195,7 +201,10 @@ def _check_white(white: int) -> int:
 
 
 def _sun(data: bytes) -> ImageHeader:
-    return ImageHeader(*struct.unpack_from(">II", data, 4))
+    width, height, bits, _, _, palette = struct.unpack_from(">6I", data, 4)
+    if bits < 24 and not palette:
+        raise FrameError("is a gray Sun raster, which OpenCV misreads: save it as PNG")
+    return ImageHeader(width, height)
 
 
 def _jpeg2000(data: bytes) -> ImageHeader:

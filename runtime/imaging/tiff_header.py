@@ -10,9 +10,14 @@ import struct
 
 from edgeirf.errors import FrameError
 
-_MOST_DIRECTORIES, _MOST_TAGS, _MOST_VALUES = 100_000, 4096, 16
+_MOST_DIRECTORIES, _MOST_TAGS, _MOST_VALUES, _MOST_STRIPS = 100_000, 4096, 16, 1 << 20
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES = 256, 257, 258, 262, 277, 284
-_SUBFILE, _OLD_SUBFILE, _EXTRA, _SAMPLE_FORMAT = 254, 255, 338, 339
+_SUBFILE, _OLD_SUBFILE, _COLOURS, _EXTRA, _SAMPLE_FORMAT = 254, 255, 320, 338, 339
+_PLACES = ((273, 279), (324, 325))
+"""Offsets and lengths of strips, and of tiles."""
+_READ = {_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES, _SUBFILE, _OLD_SUBFILE, _COLOURS, _EXTRA}
+_READ |= {_SAMPLE_FORMAT, *_PLACES[0], *_PLACES[1]}
+_CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q", 17: "q"}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _OTHER_COLOURS = {4: "a mask", 8: "CIELAB", 9: "ICCLAB", 10: "ITULAB", 32803: "a colour filter", 34892: "linear raw"}
 
@@ -26,10 +31,11 @@ def read_tiff(data: bytes) -> tuple[int, int, int, bool]:
         Width and height in pixels, the number of full pictures, and whether 16-bit gray is stored with white as 0.
 
     Raises:
-        FrameError: a variant that OpenCV does not read, or reads wrongly.
+        FrameError: cut short, or a variant that OpenCV does not read, or reads wrongly.
     """
     pages = _directories(data)
     first = pages[0]
+    _check_strips(first, len(data))
     if _reduced(first):
         raise FrameError("is a TIFF whose first picture is a thumbnail: save the full picture alone")
     _check_pixels(first)
@@ -62,6 +68,14 @@ def _check_pixels(tags: Tags) -> None:
         raise FrameError("is a 16-bit TIFF of other colours than RGB or gray: save it as RGB")
 
 
+def _check_strips(tags: Tags, size: int) -> None:
+    """All pixels are in the file: OpenCV hands out what is left of separate planes, and fills up."""
+    for offsets, lengths in _PLACES:
+        for offset, length in zip(tags.get(offsets, ()), tags.get(lengths, ()), strict=False):
+            if length and not 0 < offset <= size - length:
+                raise FrameError("is cut short or damaged: a part of its pixels is not in the file")
+
+
 def _one(tags: Tags, tag: int, default: int) -> int:
     return tags[tag][0] if tags.get(tag) else default
 
@@ -80,7 +94,7 @@ def _directories(data: bytes) -> list[Tags]:
     while offset and offset not in seen and len(found) < _MOST_DIRECTORIES:
         seen.add(offset)
         try:
-            tags, offset = _directory(data, offset, order, big)
+            tags, offset = _directory(data, offset, order, big, _MOST_VALUES if found else _MOST_STRIPS)
         except (struct.error, OverflowError):
             if not found:
                 raise
@@ -91,8 +105,8 @@ def _directories(data: bytes) -> list[Tags]:
     return found
 
 
-def _directory(data: bytes, offset: int, order: str, big: bool) -> tuple[Tags, int]:
-    """The short and long tags of one directory, and where the next one is (0: nowhere)."""
+def _directory(data: bytes, offset: int, order: str, big: bool, most: int) -> tuple[Tags, int]:
+    """The tags of one directory that have at most ``most`` values, and where the next one is (0: nowhere)."""
     count = struct.unpack_from(order + ("Q" if big else "H"), data, offset)[0]
     start, step = (offset + 8, 20) if big else (offset + 2, 12)
     if count > _MOST_TAGS:
@@ -100,12 +114,11 @@ def _directory(data: bytes, offset: int, order: str, big: bool) -> tuple[Tags, i
     tags: Tags = {}
     for entry in range(start, start + count * step, step):
         tag, kind, values = struct.unpack_from(order + ("HHQ" if big else "HHI"), data, entry)
-        code = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
-        if code is None or values == 0:
+        code = _CODES.get(kind)
+        if tag not in _READ or code is None or not 0 < values <= most:
             continue
         inline = entry + (12 if big else 8)
         fits = struct.calcsize(code) * values <= (8 if big else 4)
         where = inline if fits else struct.unpack_from(order + ("Q" if big else "I"), data, inline)[0]
-        if values <= _MOST_VALUES:
-            tags[tag] = struct.unpack_from(f"{order}{values}{code}", data, where)
+        tags[tag] = struct.unpack_from(f"{order}{values}{code}", data, where)
     return tags, struct.unpack_from(order + ("Q" if big else "I"), data, start + count * step)[0]

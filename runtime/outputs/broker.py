@@ -43,6 +43,8 @@ class BrokerSettings:
     timeout_s: float = 3.0
 
     def __post_init__(self) -> None:
+        if "@" in self.host or "/" in self.host:
+            raise ValueError("host is a name or an IP address alone: user and password have keys of their own")
         if not self.host or not 0 < self.port < 65536:
             raise ValueError("host is not empty, port is 1 to 65535")
         if self.keepalive_s < 1 or self.timeout_s <= 0:

@@ -44,6 +44,8 @@ class OpcUaSettings(OutputSettings):
     nodeset: str = ""
 
     def __post_init__(self) -> None:
+        if "@" in self.host or "/" in self.host:
+            raise ValueError("host is a name or an IP address alone: user and password have keys of their own")
         if not 0 < self.port < 65536:
             raise ValueError("port is 1 to 65535")
         if self.user and self.security == "none":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -36,7 +37,7 @@ class JsonLines(Sink):
         try:
             if path != "-":
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._file = _standard_output() if path == "-" else open(path, "ab", buffering=0)  # noqa: SIM115
+            self._file = _standard_output() if path == "-" else _open_to_append(path)
         except OSError as error:
             raise self._cannot(error) from None
         self.held, self._regular = 0, path != "-" and stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
@@ -92,7 +93,16 @@ class JsonLines(Sink):
         self._file.flush()
 
     def _cannot(self, error: OSError) -> EdgeirfError:
-        return EdgeirfError(f"cannot write {self._name}: {error.strerror or error}")
+        unread = error.errno == errno.ENXIO
+        reason = "nobody reads this pipe: start its reader first" if unread else error.strerror or error
+        return EdgeirfError(f"cannot write {self._name}: {reason}")
+
+
+def _open_to_append(path: str) -> BinaryIO:
+    """Waits for nothing: a pipe that nobody reads would be a wait without end."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY, 0o666)
+    os.set_blocking(handle, True)
+    return os.fdopen(handle, "ab", buffering=0)
 
 
 def _standard_output() -> BinaryIO:

@@ -46,8 +46,10 @@ def shown(address: str) -> str:
     scheme, colon, rest = address.strip().partition(":")
     if scheme.lower() == "gst" and colon:
         return f"gst:{_pipeline(rest)}"
-    if scheme.lower() in _PLAIN or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme) or not rest.startswith("/"):
-        return "..." if scheme.lower() not in _PLAIN and _SUSPECT.search(address) else printable(address)
+    if scheme.lower() in _PLAIN:
+        return f"{scheme.lower()}://..." if _SUSPECT.search(rest) else printable(address)
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+", scheme) or not rest.startswith("/"):
+        return "..." if _SUSPECT.search(address) else printable(address)
     return f"{scheme.lower()}://{_location(rest.lstrip('/'))}"
 
 

@@ -17,6 +17,13 @@ from edgeirf.errors import FrameError
 from edgeirf.runtime.imaging.image_header import read_header
 
 _EBML, _SEGMENT, _UNKNOWN_SIZE = 0x1A45DFA3, 0x18538067, -1
+_CLUSTER = 0x1F43B675
+_MATROSKA = frozenset(
+    (0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1043A770, 0x1254C367, 0x1941A469, _CLUSTER, 0xEC, 0xBF)
+)
+"""What a segment holds: index, info, tracks, cues, chapters, tags, attachments, clusters, padding, checksum."""
+_IN_CLUSTER = frozenset((0xE7, 0xA3, 0xA0, 0xAB, 0xA7, 0x5854, 0xAF, 0xEC, 0xBF))
+"""What a cluster holds: its time, blocks, positions, padding, checksum."""
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
@@ -48,7 +55,7 @@ def read_container(path: str | os.PathLike[str]) -> Container:
             if start[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
                 return Container(counted=True, cut=_boxes_end(file, size) > size)
             if start[:4] == _EBML.to_bytes(4, "big"):
-                return Container(cut=_matroska_end(file) > size)
+                return Container(cut=_matroska_cut(file, size))
             if start[:3] == b"GIF":
                 return _gif(path)
             return Container(cut=_cut_otherwise(file, start, size))
@@ -100,13 +107,31 @@ def _boxes_end(file: BinaryIO, size: int) -> int:
     return max(position, size)
 
 
-def _matroska_end(file: BinaryIO) -> int:
-    """Where the segment of a Matroska or WebM file ends; -1 where it was written without its size (RFC 8794)."""
+def _matroska_cut(file: BinaryIO, size: int) -> bool:
+    """Whether a Matroska or WebM file is cut, or damaged between its blocks: FFmpeg skips to the next cluster then.
+
+    A file that was written without sizes (RFC 8794) cannot be walked, and is taken as whole.
+    """
     while True:
         name, length = _ebml_number(file, keep=True), _ebml_number(file, keep=False)
         if name == _SEGMENT:
-            return _UNKNOWN_SIZE if length is _UNKNOWN_SIZE else file.tell() + length
+            break
         file.seek(length, os.SEEK_CUR)
+    end = file.tell() + length
+    return length is not _UNKNOWN_SIZE and (end > size or not _walks(file, end, _MATROSKA))
+
+
+def _walks(file: BinaryIO, end: int, known: frozenset[int]) -> bool:
+    """Whether only known elements come one after another up to ``end``."""
+    while file.tell() < end:
+        name, length = _ebml_number(file, keep=True), _ebml_number(file, keep=False)
+        if length is _UNKNOWN_SIZE:
+            return True
+        after = file.tell() + length
+        if name not in known or after > end or (name == _CLUSTER and not _walks(file, after, _IN_CLUSTER)):
+            return False
+        file.seek(after)
+    return file.tell() == end
 
 
 def _ebml_number(file: BinaryIO, *, keep: bool) -> int:
@@ -117,9 +142,12 @@ def _ebml_number(file: BinaryIO, *, keep: bool) -> int:
 
 
 def _cut_otherwise(file: BinaryIO, start: bytes, size: int) -> bool:
-    """MPEG transport stream, Flash, Windows Media, Ogg."""
-    if start[:1] == b"\x47" and size > 188:
-        return size % 188 != 0
+    """MPEG transport stream (with 4 bytes before each packet in M2TS), program stream, Flash, Windows Media, Ogg."""
+    for before in (0, 4):
+        if start[before : before + 1] == b"\x47" and size > 188:
+            return size % (188 + before) != 0
+    if start[:4] == b"\0\0\1\xba":
+        return _program_stream_end(file, size) != size
     if start[:3] == b"FLV":  # the last four bytes are the length of the tag before them
         file.seek(size - 4)
         back = size - 4 - struct.unpack(">I", file.read(4))[0]
@@ -136,3 +164,18 @@ def _cut_otherwise(file: BinaryIO, start: bytes, size: int) -> bool:
         last = tail.rfind(b"OggS")
         return last < 0 or not tail[last + 5] & 4
     return False
+
+
+def _program_stream_end(file: BinaryIO, size: int) -> int:
+    """Where the last packet of an MPEG program stream ends (ISO 11172-1 and 13818-1)."""
+    position = 0
+    while position + 14 <= size:
+        file.seek(position)
+        head = file.read(14)
+        if head[:3] != b"\0\0\1":
+            return position
+        if head[3] == 0xBA:
+            position += 14 + (head[13] & 7) if head[4] >> 6 == 1 else 12
+        else:
+            position += 4 if head[3] == 0xB9 else 6 + int.from_bytes(head[4:6], "big")
+    return size if size - position == 4 else position  # the end code

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 
 from edgeirf.errors import UsageError
+from edgeirf.runtime.sources.address import shown
 from edgeirf.runtime.sources.frame import Frame, Read
 from edgeirf.runtime.sources.live import sleep_until
 from edgeirf.runtime.synthetic.defects import DEFECTS
@@ -110,7 +111,7 @@ def open_synthetic(text: str) -> SyntheticSource:
     rest = text.partition(":")[2].removeprefix("//")
     address, _, query = rest.partition("?")
     if address.strip("/"):
-        raise UsageError(f"{text} is not understood: test://?seed=1&count=100&defects=0.2 is")
+        raise UsageError(f"{shown(text)} is not understood: test://?seed=1&count=100&defects=0.2 is")
     values: dict[str, Any] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         if key not in _KEYS:

@@ -14,6 +14,7 @@ import numpy as np
 
 from edgeirf.errors import SourceError, UsageError
 from edgeirf.runtime.imaging.pixel_format import Pixels, frame_shape
+from edgeirf.runtime.sources.address import shown
 from edgeirf.runtime.sources.aravis import STATUSES, SUCCESS, Aravis, load
 from edgeirf.runtime.sources.clock import ClockMap
 from edgeirf.runtime.sources.frame import Frame, Read
@@ -21,7 +22,6 @@ from edgeirf.runtime.sources.options import Options, split_query
 from edgeirf.runtime.sources.ring import SLOTS, Slot
 from edgeirf.runtime.sources.sfnc import apply_settings, check_settings
 from edgeirf.settings import PixelFormat
-from edgeirf.text import printable
 
 log = logging.getLogger("edgeirf")
 PIXEL_FORMATS: dict[int, tuple[str, PixelFormat]] = {
@@ -48,7 +48,7 @@ def open_genicam(text: str, options: Options) -> GenicamCamera:
         SourceError: Aravis is not installed, the camera is not there or does not take a setting.
         UsageError: an unknown setting.
     """
-    name = printable(text)
+    name = shown(text)
     address, settings = split_query(text)
     check_settings(settings, name)
     if not re.fullmatch(r"[\w.:-]+", address):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -9,6 +10,7 @@ from urllib.parse import parse_qsl
 import cv2
 
 from edgeirf.errors import UsageError
+from edgeirf.runtime.sources.address import shown
 from edgeirf.runtime.sources.ring import Allocate
 from edgeirf.settings import PixelFormat
 
@@ -41,8 +43,13 @@ def split_query(text: str) -> tuple[str, dict[str, str]]:
     pairs = parse_qsl(query, keep_blank_values=True)
     settings = dict(pairs)
     if len(settings) < len(pairs):
-        raise UsageError(f"camera {address}: a setting stands there twice")
+        raise UsageError(f"camera {shown(text)}: a setting stands there twice")
     return address.partition("://")[2], settings
+
+
+def setting_name(key: str) -> str:
+    """The key of a query as an error may show it: what is no word may be the end of a password."""
+    return repr(key) if re.fullmatch(r"[A-Za-z]\w*", key) else "this"
 
 
 def has_backend(backend: int) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from edgeirf.errors import SourceError, UsageError
+from edgeirf.runtime.sources.options import setting_name
 
 NAMES: dict[str, tuple[str, ...]] = {
     "width": ("Width",),
@@ -90,10 +91,12 @@ def check_settings(settings: Mapping[str, str], name: str) -> None:
     Raises:
         UsageError: there is no such setting.
     """
-    for key, value in settings.items():
+    for key in settings:
         if key not in NAMES and not re.fullmatch(r"[A-Z]\w+", key):
             known = ", ".join(NAMES)
-            raise UsageError(f"camera {name}: {key}={value} is not a setting; known are {known}, and features by name")
+            raise UsageError(
+                f"camera {name}: {setting_name(key)} is not a setting; known are {known}, and features by name"
+            )
 
 
 def _place(key: str) -> int:

@@ -13,8 +13,9 @@ from urllib.parse import parse_qsl
 import cv2
 
 from edgeirf.errors import SourceError, UsageError
+from edgeirf.runtime.sources.address import shown
 from edgeirf.runtime.sources.capture import CaptureCamera
-from edgeirf.runtime.sources.options import Options, frame_size, has_backend
+from edgeirf.runtime.sources.options import Options, frame_size, has_backend, setting_name
 from edgeirf.runtime.sources.raw import FOURCC, RawCapture
 from edgeirf.settings import PixelFormat
 from edgeirf.text import printable
@@ -45,21 +46,21 @@ def open_v4l2(text: str, options: Options) -> CaptureCamera:
         SourceError: it is not there, is in use, or gives another size or format.
         UsageError: an unknown setting.
     """
-    text = printable(text)
+    text, name = printable(text), shown(text)
     address, _, query = text.partition("?")
     device = address.removeprefix("v4l2://")
-    wanted = _wanted(_device_settings(query, text), options.pixel_format, text)
+    wanted = _wanted(_device_settings(query, name), options.pixel_format, name)
     where: int | str = int(device) if DEVICE.fullmatch(device) else device
     capture = cv2.VideoCapture(where, cv2.CAP_V4L2 if has_backend(cv2.CAP_V4L2) else cv2.CAP_ANY)
     if not capture.isOpened():
         path = Path(f"/dev/video{device}" if isinstance(where, int) else device)
-        reason = "it is in use or not permitted" if path.exists() else f"there is no {path}"
-        raise SourceError(f"cannot open camera {text}: {reason}; `edgeirf doctor` lists the cameras")
+        reason = "it is in use or not permitted" if path.exists() else f"there is no {shown(str(path))}"
+        raise SourceError(f"cannot open camera {name}: {reason}; `edgeirf doctor` lists the cameras")
     try:
         taken = {key: capture.set(key, value) for key, value in wanted.items()}
-        _check_size(capture, wanted, text)
+        _check_size(capture, wanted, name)
         if options.pixel_format is not None:
-            _check_format(capture, wanted, text)
+            _check_format(capture, wanted, name)
     except SourceError:
         capture.release()
         raise
@@ -68,7 +69,7 @@ def open_v4l2(text: str, options: Options) -> CaptureCamera:
     capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
     grabber = RawCapture(capture, options.pixel_format) if options.pixel_format is not None else capture
     size = frame_size(capture)
-    return CaptureCamera(text, grabber, size, taken_at=buffer_time(capture), allocate=options.allocate)
+    return CaptureCamera(name, grabber, size, taken_at=buffer_time(capture), allocate=options.allocate)
 
 
 def buffer_time(capture: Any) -> Callable[[float], float]:
@@ -103,8 +104,9 @@ def _device_settings(query: str, text: str) -> dict[int, float]:
         elif key in _SETTINGS and re.fullmatch(r"-?\d+(\.\d+)?", value):
             wanted[_SETTINGS[key]] = float(value)
         else:
-            known = ", ".join([*_SETTINGS, "format"])
-            raise UsageError(f"camera {text}: {key}={value} is not a setting; known are {known}")
+            known = [*_SETTINGS, "format"]
+            setting = f"{key}={value}" if key in known else setting_name(key)  # of another name: a password, perhaps
+            raise UsageError(f"camera {text}: {setting} is not a setting; known are {', '.join(known)}")
     return wanted
 
 

@@ -122,4 +122,4 @@ def interrupt_deferred() -> Iterator[Callable[[], bool]]:
     finally:
         signal.signal(signal.SIGINT, before)
     if pressed.is_set():
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)

@@ -356,3 +356,8 @@ def test_golden_arrays_of_an_enemy(tmp_path: Path, manifest: Manifest, data: byt
     with pytest.raises(BundleError, match=r"golden\.npz is unusable") as caught:
         _ = Bundle.read(tmp_path / "x.irf").golden
     assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_no_file_can_have_is_one_line() -> None:
+    with pytest.raises(BundleError, match=r"cannot read .*null byte"):
+        Bundle.read("a\0b.irf")

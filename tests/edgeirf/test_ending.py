@@ -53,3 +53,16 @@ def test_a_phase_that_finishes_its_work_is_not_cut_short() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "written True\n", "")
+
+
+def test_a_phase_that_does_not_return_is_left() -> None:
+    code = (
+        "import os, signal, time, edgeirf.ending\n"
+        "from edgeirf.cli.console import stop_on_signal\n"
+        "edgeirf.ending.watch_endings(finish_s=0.2)\n"
+        "with stop_on_signal():\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    time.sleep(600)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "edgeirf: interrupted\n")

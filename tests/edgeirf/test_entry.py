@@ -43,20 +43,58 @@ def test_importing_edgeirf_loads_nothing_that_takes_long() -> None:
     assert python(code).stdout == "[]\n"
 
 
-def test_ctrl_c_while_libraries_are_loaded_is_one_line() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_libraries_are_loaded_is_one_line(number: signal.Signals) -> None:
     code = (
         "import builtins, os, signal, edgeirf.entry\n"
         "real = builtins.__import__\n"
         "def importing(name, *rest):\n"
         "    if name == 'typer':\n"
-        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        os.kill(os.getpid(), int(os.environ['NUMBER']))\n"
         "    return real(name, *rest)\n"
         "builtins.__import__ = importing\n"
         "edgeirf.entry.main()\n"
     )
-    done = python(code)
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "edgeirf: interrupted\n")
+    done = python(code, NUMBER=str(int(number)))
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "edgeirf: interrupted\n")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+IN_A_LIBRARY = "    try: time.sleep(60)\n    except BaseException: raise ImportError('initialization failed')\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("where", ["    time.sleep(60)\n", IN_A_LIBRARY], ids=["anywhere", "in a library that starts"])
+def test_a_command_that_a_signal_ends_says_so_in_one_line(number: signal.Signals, where: str) -> None:
+    code = (
+        "import os, sys, threading, time, edgeirf.cli, edgeirf.entry\n"
+        "@edgeirf.cli.app.command('wait')\n"
+        "def wait() -> None:\n"
+        "    threading.Timer(0.1, os.kill, (os.getpid(), int(os.environ['NUMBER']))).start()\n"
+        f"{where}"
+        "sys.argv = ['edgeirf', 'wait']\n"
+        "edgeirf.entry.main()\n"
+    )
+    done = python(code, NUMBER=str(int(number)))
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, "", "edgeirf: interrupted\n")
+
+
+def test_a_container_that_is_read_only_runs_every_command() -> None:
+    code = "import tempfile, sys, edgeirf.entry; tempfile.tempdir = '/nowhere'; edgeirf.entry.main()"
+    done = python(code, "info", "no.irf")
+    assert (done.returncode, done.stderr) == (1, "edgeirf: cannot read no.irf: No such file or directory\n")
+
+
+def test_a_process_that_may_start_no_thread_says_so_in_one_line() -> None:
+    code = (
+        "import sys, threading, edgeirf.entry\n"
+        'def start(thread): raise RuntimeError("can\'t start new thread")\n'
+        "threading.Thread.start = start\n"
+        "edgeirf.entry.main()\n"
+    )
+    done = python(code, "info", "no.irf")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "may start no thread: raise the limit" in done.stderr
 
 
 BROKEN = {
@@ -77,6 +115,11 @@ BROKEN = {
         "onnxruntime",
         "raise ModuleNotFoundError(\"No module named 'onnxruntime'\")",
         "pip install onnxruntime\n",
+    ),
+    "no memory": (
+        "cv2",
+        "raise ImportError('cv2.abi3.so: failed to map segment from shared object')",
+        "there is not enough memory: raise the limit of this process or container, or close other programs\n",
     ),
     "numpy": ("numpy", "raise ImportError('bad magic', name='numpy')", "pip install --force-reinstall numpy\n"),
 }

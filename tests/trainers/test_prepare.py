@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,7 @@ import pytest
 
 from edgeirf.errors import UsageError
 from edgeirf.trainers.prepare import Recipe, prepare_run
+from edgeirf.trainers.run import Run
 
 
 def write_noise(folder: Path, count: int) -> Path:
@@ -30,3 +32,11 @@ def test_a_name_that_means_no_picture_is_refused_before_the_run_starts(tmp_path:
     with pytest.raises(UsageError, match=r"names 99\.png"):
         prepare_run(write_noise(tmp_path / "good", 12), tmp_path / "run", recipe)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"a\nb", b"a\x1bb"])
+def test_a_run_in_a_folder_of_any_name_is_read_back(tmp_path: Path, name: bytes) -> None:
+    place = tmp_path / os.fsdecode(name)
+    run, _ = prepare_run(write_noise(tmp_path / "good", 12), place, Recipe("nano", size=(64, 64)))
+    assert run.config.name.isprintable()
+    assert Run(place).config == run.config

@@ -13,11 +13,12 @@ from edgeirf.calib.evaluation.roles import GOOD_NAMES, Role, role_of
     ("names", "role"),
     [
         ("good Good GOOD ok OK O.K. Okay normal Normal pass Passed io i.O. nominal defect-free no_defect", Role.GOOD),
+        ("Gut Gutteile clean accepted undamaged non_defective not-defective no_anomaly bueno 良品 正常", Role.GOOD),
         (
             "bad ko ng NOK scratch not_good not-ok abnormal Anomaly logical_anomalies broken_large n.i.O. 12",
             Role.DEFECT,
         ),
-        ("ground_truth Masks mask gt", Role.MASKS),
+        ("ground_truth Masks mask gt Annotation defect_masks", Role.MASKS),
         ("train test validation val test_public", Role.OTHER_SET),
         ("good_parts OK2024 parts_ok images unknown ... _", Role.UNCLEAR),
     ],

@@ -112,6 +112,8 @@ def test_several_masks_count_together(tmp_path: Path) -> None:
         ("good/1.png loose.png", "1 pictures directly in"),
         ("0/1.png 1/1.png", "folder .*/0 holds good parts or defects"),
         ("bolt/test/good/1.png nut/test/good/1.png", r"several products \(bolt, nut\)"),
+        ("fine/1.png scratch/2.png", "no folder in .* is named like one of good parts"),
+        ("testing/good/1.png testing/scratch/2.png", "folder .*/testing holds good parts or defects"),
     ],
 )
 def test_what_has_no_role_is_refused_by_name(tmp_path: Path, names: str, message: str) -> None:
@@ -124,6 +126,20 @@ def test_what_has_no_role_is_refused_by_name(tmp_path: Path, names: str, message
 def test_numbers_beside_good_parts_are_defect_types(tmp_path: Path) -> None:
     put(tmp_path, "good/1.png 01/1.png 02/1.png")
     assert [s.defect for s in find_samples(tmp_path)] == [GOOD, "01", "02"]
+
+
+@pytest.mark.parametrize(
+    "mask", ["bad/masks/1.png", "bad_mask/1.png", "annotation/bad/1.png", "anomaly_masks/bad/1_gt.png", "label/1.png"]
+)
+def test_masks_are_found_and_are_no_defect_type(tmp_path: Path, mask: str) -> None:
+    put(tmp_path, f"good/1.png bad/1.png bad2/2.png {mask}")
+    assert [(s.defect, len(s.masks)) for s in find_samples(tmp_path)] == [(GOOD, 0), ("bad", 1), ("bad2", 0)]
+
+
+def test_a_mask_that_belongs_to_no_picture_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(tmp_path, "good/1.png cut/1.png ground_truth/cut/2_mask.png ground_truth/good/1_mask.png")
+    find_samples(tmp_path)
+    assert caplog.messages == [f"{tmp_path}/ground_truth: 1 masks belong to no picture, 2_mask.png for one"]
 
 
 def test_what_is_not_evaluated_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

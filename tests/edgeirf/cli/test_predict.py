@@ -80,3 +80,16 @@ def test_a_picture_that_cannot_be_read_is_a_reject_and_a_name_moves_no_cursor(
     assert "\x1b" not in done.out + done.err
     assert "d\\x1b[31m[bold]\\n.png" in done.out
     assert "1 of 4 pictures could not be inspected" in done.err
+
+
+def test_what_a_folder_holds_and_is_not_inspected_is_an_error_at_the_end(
+    tmp_path: Path, parts: Path, tiny_path: Path, edgeirf_command: Callable[..., Any]
+) -> None:
+    (parts / ".hidden.png").write_bytes((parts / "a.png").read_bytes())
+    (parts / "a.png").rename(parts / "a\x1b[31m.png")
+    done = edgeirf_command("predict", parts, "-m", tiny_path, "-o", tmp_path / "heat")
+    assert done.code == 1
+    assert done.out.splitlines()[-1].startswith("3 pictures")
+    assert "1 hidden" in done.err
+    assert done.err.endswith("1 pictures and videos were passed over: name them to inspect them\n")
+    assert all(path.name.isprintable() for path in (tmp_path / "heat").iterdir())

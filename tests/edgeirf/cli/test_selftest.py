@@ -44,6 +44,15 @@ def test_what_a_check_that_ends_the_process_leaves(
     assert [one["name"] for one in json.loads((tmp_path / "d.json").read_text())["checks"]] == ["first"]
 
 
+def test_a_report_that_cannot_be_written_is_said_before_the_checks(
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selftest, "checks", lambda *_: pytest.fail("the checks are run"))
+    done = CliRunner().invoke(app, ["selftest", str(tiny_path), "--output", str(tmp_path)])
+    assert isinstance(done.exception, EdgeirfError)
+    assert str(done.exception) == f"cannot write {tmp_path}: Is a directory"
+
+
 def test_a_check_that_fails_is_exit_code_1(tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> dict[str, object]:
         raise selftest.Failed("memory grows")

@@ -156,6 +156,33 @@ LARGE: dict[str, tuple[Model, str]] = {
         ),
         "multiplications",
     ),
+    "constants that ONNX Runtime computes and keeps": (
+        model(
+            *(
+                one
+                for i in range(9)
+                for one in (
+                    helper.make_node("Expand", ["one", "s"], [f"e{i}"]),
+                    helper.make_node("ReduceMean", [f"e{i}"], [f"m{i}"], keepdims=0),
+                    helper.make_node("Add", [f"a{i - 1}" if i else "pooled", f"m{i}"], [f"a{i}"]),
+                )
+            ),
+            helper.make_node("Relu", ["a8"], ["field"]),
+            one=np.ones(1, np.float32),
+            s=shape(1 << 24),
+        ),
+        "values in memory",
+    ),
+    "text": (model(node("Cast", to=TensorProto.STRING)), "Cast to an impossible type"),
+    "cubic": (model(node("Resize", "", "s", mode="cubic"), s=np.ones(4, np.float32)), "Resize in a way"),
+    "slow functions": (
+        model(
+            helper.make_node("Tile", ["pooled", "t"], ["p0"]),
+            *(helper.make_node("Erf", [f"p{i}"], [f"p{i + 1}"]) for i in range(3000)),
+            t=shape(1, 1 << 18, 1, 1),
+        ),
+        "multiplications",
+    ),
     "a window": (model(node("AveragePool", kernel_shape=[1 << 20, 8], pads=[1 << 20] * 4)), "more than 4096"),
     "a step of 0": (model(node("AveragePool", kernel_shape=[8, 8], strides=[0, 8])), "impossible"),
     "a computed size": (

@@ -142,3 +142,9 @@ def move_golden(whole: Bundle, path: Path, gain: float) -> Path:
     members = {name: whole.member(name) for name in whole.manifest.members}
     bundles.write(path, whole.manifest, {**members, bundles.GOLDEN: buffer.getvalue()})
     return path
+
+
+@pytest.mark.parametrize("threads", [0, -1, 257, 10**9, 1.5, "2"])
+def test_a_number_of_threads_that_is_none_is_refused(threads: int) -> None:
+    with pytest.raises(UsageError, match="threads is a whole number from 1 to 256, not"):
+        Request("part", 0.01, threads=threads)

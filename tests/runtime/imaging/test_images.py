@@ -181,6 +181,24 @@ def test_a_file_of_several_pictures_is_no_frame(kind: str) -> None:
         decode_image(data)
 
 
+def portable_any_map(kind: str, depth: int, white: int = 255) -> bytes:
+    header = f"P7\nWIDTH 8\nHEIGHT 8\nDEPTH {depth}\nMAXVAL {white}\nTUPLTYPE {kind}\nENDHDR\n"
+    return header.encode() + bytes(64 * depth)
+
+
+def masked_bmp(bits: int, *masks: int) -> bytes:
+    about = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, bits, 3, 8 * bits, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 66 + 8 * bits, 0, 0, 66) + about + struct.pack("<III", *masks) + bytes(8 * bits)
+
+
+@pytest.mark.parametrize("masks", [(16, 0x7C00, 0x3E0, 0x1F), (16, 0xF800, 0x7E0, 0x1F), (32, 0xFF0000, 0xFF00, 0xFF)])
+def test_the_usual_colour_masks_of_a_bmp_are_read(masks: tuple[int, ...]) -> None:
+    data = masked_bmp(*masks)[:66] + np.full(64, masks[1], f"<u{masks[0] // 8}").tobytes()
+    assert decode_image(data).shape == (8, 8, 3)
+    assert (decode_image(data)[..., 2] > 240).all()
+    assert not decode_image(data)[..., :2].any()
+
+
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.6, 0.95, 1.0])
 @pytest.mark.parametrize(
     "data",
@@ -192,6 +210,7 @@ def test_a_file_of_several_pictures_is_no_frame(kind: str) -> None:
         encode(".bmp", COLOUR),
         encode(".tiff", COLOUR),
         pillow(Image.fromarray(COLOUR), "TIFF", compression="tiff_lzw"),
+        pillow(Image.fromarray(COLOUR).quantize(64), "TIFF", compression="tiff_lzw"),
         pillow(Image.fromarray(COLOUR), "WEBP"),
         pillow(Image.fromarray(COLOUR), "WEBP", lossless=True),
         pillow(Image.fromarray(COLOUR), "GIF"),
@@ -208,6 +227,7 @@ def test_a_file_of_several_pictures_is_no_frame(kind: str) -> None:
         "bmp",
         "tiff",
         "lzw",
+        "palette",
         *["webp", "lossless", "gif", "jp2", "avif", "ppm", "ras"],
     ],
 )
@@ -262,6 +282,13 @@ def test_png_damage_is_noticed(byte: int) -> None:
         (b"P5\n8 8\n100\n" + bytes(64), "white at 100"),
         (pillow(Image.new("RGB", (8, 8)), "AVIF", exif=turned()), "turned or mirrored"),
         (pillow(Image.new("LA", (8, 8)), "TIFF"), "save it as PNG"),
+        (portable_any_map("RGB", 3), "PAM of colours"),  # OpenCV swaps red and blue
+        (portable_any_map("GRAYSCALE_ALPHA", 2), "PAM of colours"),
+        (portable_any_map("BLACKANDWHITE", 1, white=1), "PAM of colours"),
+        (encode(".ras", GRAY), "gray Sun raster"),  # OpenCV reads back black
+        (masked_bmp(32, 0xFF, 0xFF00, 0xFF0000), "unusual colour masks"),
+        (masked_bmp(32, 0x3FF00000, 0xFFC00, 0x3FF), "unusual colour masks"),
+        (masked_bmp(16, 0xF00, 0xF0, 0xF), "unusual colour masks"),
     ],
 )
 def test_what_is_no_frame_is_one_clear_error(data: bytes, message: str) -> None:

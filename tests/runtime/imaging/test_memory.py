@@ -10,32 +10,44 @@ import pytest
 from edgeirf.runtime.imaging import memory
 
 
-@pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine of 64 GiB; the test writes its container's limit."""
-    monkeypatch.setattr(memory.os, "sysconf", lambda name: {"SC_PHYS_PAGES": 1 << 24, "SC_PAGE_SIZE": 4096}[name])
-    monkeypatch.setattr(memory, "_LIMITS", (str(tmp_path / "limit"),))
-    monkeypatch.setattr(resource, "getrlimit", lambda kind: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    memory.largest_picture.cache_clear()
-    yield tmp_path / "limit"
-    memory.largest_picture.cache_clear()
-
-
 @pytest.mark.parametrize(
-    ("limit", "own", "pixels"),
+    ("groups", "files", "limit"),
     [
-        (None, None, 2**28),
-        ("max\n", None, 2**28),
-        ("4294967296\n", None, 2**32 // 96),
-        ("9223372036854771712\n", None, 2**28),
-        (None, 2**30, 2**30 // 96),
+        ("", {}, 2**36),
+        ("0::/\n", {"memory.max": "max"}, 2**36),
+        ("0::/\n", {"memory.max": "4294967296"}, 2**32),
+        ("0::/system.slice/line.service\n", {"system.slice/line.service/memory.max": "1073741824"}, 2**30),
+        ("0::/system.slice/line.service\n", {"system.slice/memory.high": "1073741824"}, 2**30),
+        ("0::/pod/box\n", {"memory.max": "1073741824"}, 2**30),
+        ("4:memory:/pod/box\n", {"memory/pod/box/memory.limit_in_bytes": "1073741824"}, 2**30),
+        ("4:memory:/pod/box\n", {"memory/memory.limit_in_bytes": "9223372036854771712"}, 2**36),
+        ("0::/\n", {"memory.max": "nonsense"}, 2**36),
     ],
 )
+@pytest.mark.parametrize("own", [None, 2**29])
 def test_the_smallest_limit_counts(
-    machine: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None, own: int | None, pixels: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    groups: str,
+    files: dict[str, str],
+    limit: int,
+    own: int | None,
 ) -> None:
-    if limit is not None:
-        machine.write_text(limit)
-    if own is not None:
-        monkeypatch.setattr(resource, "getrlimit", lambda kind: (own, own))
-    assert memory.largest_picture() == pixels
+    soft = resource.RLIM_INFINITY if own is None else own
+    monkeypatch.setattr(memory.os, "sysconf", lambda name: {"SC_PHYS_PAGES": 1 << 24, "SC_PAGE_SIZE": 4096}[name])
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (soft, soft))
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/cgroup").write_text(groups)
+    for name, text in files.items():
+        path = tmp_path / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
+    assert memory.memory_limit(tmp_path) == min(limit, own or limit)
+
+
+def test_the_largest_picture_takes_half_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit, pixels in ((2**36, 2**28), (2**32, 2**32 // 96)):
+        monkeypatch.setattr(memory, "memory_limit", lambda limit=limit: limit)
+        memory.largest_picture.cache_clear()
+        assert memory.largest_picture() == pixels
+    memory.largest_picture.cache_clear()

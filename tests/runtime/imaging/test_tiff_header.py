@@ -89,6 +89,26 @@ def test_packed_samples_are_refused(bits: int) -> None:
         decode_image(b"II*\0" + struct.pack("<I", 8) + directory + bytes(4) + bytes(range(4 * bits)))
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("bigtiff", [False, True])
+def test_separate_planes_that_are_cut_short_are_noticed(compression: str | None, bigtiff: bool) -> None:
+    planes = np.random.default_rng(0).integers(0, 256, (3, *SHAPE), np.uint8)
+    data = write(planes, photometric="rgb", planarconfig="separate", compression=compression, bigtiff=bigtiff)
+    np.testing.assert_array_equal(decode_image(data), planes[::-1].transpose(1, 2, 0))
+    for missing in (1, 100, 800):
+        with pytest.raises(FrameError, match="cut short"):
+            decode_image(data[:-missing])
+
+
+def test_tags_of_signed_numbers_count() -> None:
+    array = np.random.default_rng(0).integers(0, 65536, (3, *SHAPE), np.uint16)
+    data = bytearray(write(array, photometric="rgb", planarconfig="separate", byteorder="<"))
+    place = data.index(struct.pack("<HHI", 284, 3, 1))
+    struct.pack_into("<H", data, place + 2, 8)
+    with pytest.raises(FrameError, match="separate colour planes"):
+        decode_image(bytes(data))
+
+
 def pages(*subfiles: int) -> bytes:
     buffer = io.BytesIO()
     with tifffile.TiffWriter(buffer) as writer:

@@ -57,6 +57,8 @@ def test_the_document_has_every_kind_and_what_to_install(kind: str) -> None:
         ({"kind": "mqtt", "hots": "x"}, "unknown field 'hots' .*takes spool, spool_mb, host"),
         ({"kind": "mqtt", "port": "1883"}, "output plc.port is '1883'"),
         ({"kind": "mqtt", "port": 0}, "port is 1 to 65535"),
+        ({"kind": "mqtt", "host": "user:secret@broker"}, "host is a name or an IP address alone: user and password"),
+        ({"kind": "opcua", "host": "opc.tcp://10.0.0.5"}, "host is a name or an IP address alone"),
     ],
 )
 def test_a_wrong_table_is_one_line_that_names_the_key(table: dict[str, object], said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
@@ -166,6 +167,18 @@ def test_verdicts_are_added_and_a_half_line_of_a_killed_run_is_ended(tmp_path: P
     first, half, added = path.read_text().splitlines()
     assert (first, half) == ('{"frame_id": 7}', '{"fra')
     assert json.loads(added)["frame_id"] == 0
+
+
+def test_a_pipe_that_nobody_reads_is_an_error_and_one_that_is_read_gets_the_lines(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(EdgeirfError, match="nobody reads this pipe: start its reader first"):
+        JsonLines(str(tmp_path / "pipe"))
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    lines = JsonLines(str(tmp_path / "pipe"))
+    lines.append("{}")
+    lines.close()
+    assert os.read(reader, 99) == b"{}\n"
+    os.close(reader)
 
 
 def test_two_runs_never_write_to_one_file(tmp_path: Path) -> None:

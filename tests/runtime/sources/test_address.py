@@ -63,6 +63,8 @@ PLACES = (
     "{scheme}cam/live#{secret}",
     "{scheme}user:{secret}/live",
     "user:{secret}@cam/live",
+    *[f"{kind}://user:{{secret}}@cam" for kind in ("genicam", "csi", "test", "v4l2", "file")],
+    *[f"{kind}://0?pwd={{secret}}" for kind in ("genicam", "csi", "v4l2")],
 )
 
 

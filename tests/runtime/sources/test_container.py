@@ -19,6 +19,10 @@ KINDS = [
     ("v.webm", "VP80", None),
     ("v.flv", "FLV1", None),
     ("v.wmv", "WMV2", None),
+    ("v.ts", "mp4v", None),
+    ("v.m2ts", "mp4v", None),
+    ("v.mpg", "MPG1", None),
+    ("v.mpeg", "MPG2", None),
 ]
 
 
@@ -38,7 +42,7 @@ def test_whole_files_are_whole_and_cut_ones_are_cut(tmp_path: Path, name: str, c
     whole = read_container(tmp_path / name)
     assert whole == Container(counted=name[2:] in ("avi", "mp4", "mov"), frames=frames)
     for share in (0.1, 0.5, 0.9, 0.999):
-        (tmp_path / name).write_bytes(data[: int(len(data) * share)])
+        (tmp_path / name).write_bytes(data[: int(len(data) * share) + 1])
         assert read_container(tmp_path / name).cut, share
 
 
@@ -49,6 +53,19 @@ def test_an_avi_that_repeats_frames_counts_those_that_are_stored(tmp_path: Path)
     empty = b"00dc\0\0\0\0" * 5
     (tmp_path / "v.avi").write_bytes(data[:place] + empty + data[place:])
     assert read_container(tmp_path / "v.avi").frames == 20
+
+
+@pytest.mark.parametrize(("name", "codec"), [("v.mkv", "FFV1"), ("v.webm", "VP80")])
+@pytest.mark.parametrize("element", ["a3", "1f43b675"], ids=["block", "cluster"])
+def test_a_matroska_file_that_is_damaged_between_its_blocks_is_no_whole_one(
+    tmp_path: Path, name: str, codec: str, element: str
+) -> None:
+    """FFmpeg leaves out the frames up to the next cluster, and says nothing."""
+    data = write(tmp_path / name, codec)
+    cluster = data.index(bytes.fromhex("1f43b675"))
+    place = data.index(bytes.fromhex(element), cluster)
+    (tmp_path / name).write_bytes(data[:place] + b"\0" + data[place + 1 :])
+    assert read_container(tmp_path / name).cut
 
 
 def test_a_stream_without_a_length_and_what_is_unknown_are_taken_as_whole(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_a_folder_stops_when_told(tmp_path: Path) -> None:
         ("text.mp4", SourceError, "cannot open text.mp4 as a video"),
         ("97", SourceError, "there is no /dev/video97"),
         ("v4l2:///dev/video98", SourceError, "there is no /dev/video98"),
-        ("0?widht=3", UsageError, "widht=3 is not a setting"),
+        ("0?widht=3", UsageError, "'widht' is not a setting"),
         ("0?width=wide", UsageError, "not a setting"),
         ("v4l2:///dev/video0?format=X", UsageError, "known are width, height"),
         ("rtsp:camera", UsageError, "no address"),

@@ -73,5 +73,5 @@ def test_what_decides_what_frames_show_ends_the_opening(settings: dict[str, str]
 
 
 def test_an_unknown_setting_is_refused() -> None:
-    with pytest.raises(UsageError, match="exposre=1 is not a setting; known are width, height"):
+    with pytest.raises(UsageError, match="'exposre' is not a setting; known are width, height"):
         apply_settings(Table({}), {"exposre": "1"}, "c")
