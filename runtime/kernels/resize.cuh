@@ -60,24 +60,24 @@ __device__ void write_pixel(const PreprocessArgs& args, int tile, int x, int y, 
     if (args.gray) rgb[0] = rgb[1] = rgb[2] = (rgb[2] * 3735u + rgb[1] * 19235u + rgb[0] * 9798u + 16384u) >> 15;
   }
   const uint64 plane = static_cast<uint64>(args.out_height) * args.out_width;
-  const uint64 index = static_cast<uint64>(y) * args.out_width + x;
-  float input[3];
-#pragma unroll
-  for (int c = 0; c < 3; ++c)
-    // Two roundings, as numpy does it: the float32 input is then the CPU's, bit for bit.
-    input[c] = __fadd_rn(__fmul_rn(static_cast<float>(rgb[c]), args.scale[c]), args.offset[c]);
+  const uint64 place = static_cast<uint64>(y) * args.out_width + x;
+  // Two roundings, as numpy does it: the float32 input is then the CPU's, bit for bit.
+  const auto input = [&](int c) {
+    return __fadd_rn(__fmul_rn(static_cast<float>(rgb[c]), args.scale[c]), args.offset[c]);
+  };
   if (args.layout == kHalfPixels) {
-    const uint64 blue = half_bits(input[2]), green = half_bits(input[1]), red = half_bits(input[0]);
-    store(static_cast<uint64*>(args.output) + tile * plane + index, blue << 32 | green << 16 | red);
+    const uint64 red_green = half_bits(input(0)) | static_cast<uint32>(half_bits(input(1))) << 16;
+    const uint64 blue = half_bits(input(2));
+    store(static_cast<uint64*>(args.output) + tile * plane + place, blue << 32 | red_green);
     return;
   }
+  const uint64 index = 3 * tile * plane + place;
 #pragma unroll
   for (int c = 0; c < 3; ++c) {
-    const uint64 at = (3 * tile + c) * plane + index;
     if (args.layout == kHalfPlanes)
-      store(static_cast<uint16*>(args.output) + at, half_bits(input[c]));
+      store(static_cast<uint16*>(args.output) + index + c * plane, half_bits(input(c)));
     else
-      store(static_cast<float*>(args.output) + at, input[c]);
+      store(static_cast<float*>(args.output) + index + c * plane, input(c));
   }
 }
 
