@@ -64,12 +64,11 @@ MUTANTS = {
         "left + args.width / args.tile_columns",
         "packed8",
     ),
-    "planes interleaved": Mutant("resize.cuh", "(3 * tile + c) * plane + index", "3 * index + c", "packed8"),
-    "pixels of the first tile": Mutant("resize.cuh", "tile * plane + index, blue", "index, blue", "packed8"),
-    "pixels the other way round": Mutant(
-        "resize.cuh", "blue << 32 | green << 16 | red", "red << 32 | green << 16 | blue", "packed8"
-    ),
-    "a fourth value": Mutant("resize.cuh", "blue << 32 | green", "blue << 48 | blue << 32 | green", "packed8"),
+    "planes interleaved": Mutant("resize.cuh", "index + c * plane, input", "index + c, input", "packed8"),
+    "half planes interleaved": Mutant("resize.cuh", "index + c * plane, half", "index + c, half", "packed8"),
+    "pixels of the first tile": Mutant("resize.cuh", "tile * plane + place, blue", "place, blue", "packed8"),
+    "pixels the other way round": Mutant("resize.cuh", "blue << 32 | red_green", "red_green << 16 | blue", "packed8"),
+    "a fourth value": Mutant("resize.cuh", "blue << 32 | red", "blue << 48 | blue << 32 | red", "packed8"),
     "red and blue swapped": Mutant(
         "resize.cuh", "red_first ? value[0] : value[2]", "red_first ? value[2] : value[0]", "packed8"
     ),
