@@ -110,9 +110,8 @@ def pool(field: NDArray[np.float32], window: int) -> Floats:
     return sums / window**2
 
 
-def texture(field: NDArray[np.float32], base: Gaussian) -> Floats:
-    """Logarithm of every whitened channel's energy, ``(..., C, h, w)`` to ``(..., C, 1, 1)``."""
-    white = base.whiten(field)
+def texture(white: NDArray[np.float32]) -> Floats:
+    """Logarithm of every channel's energy, of a whitened field ``(..., C, h, w)`` to ``(..., C, 1, 1)``."""
     energies: Floats = np.square(white, dtype=np.float64).mean((-2, -1), keepdims=True)
     return np.log(energies + LEAST_ENERGY)
 
@@ -164,13 +163,13 @@ def fit_scales(
         for scale in scales:
             if scale.window not in placed:
                 totals[scale.window] = totals.get(scale.window, np.zeros(1)) + distances(field, scale).sum(0)
-        white = base.whiten(field) if placed else field
+        white = base.whiten(field)
         for window in placed:
             read = pool(white, window)
             if window not in places:
                 places[window] = PlaceMoments((read.shape[2], read.shape[3]), read.shape[1])
             places[window].add(read)
-        own = Moments.of(texture(field, base))
+        own = Moments.of(texture(white))
         energies = own if energies is None else energies + own
     assert energies is not None  # noqa: S101
 
@@ -191,9 +190,10 @@ def _fit(window: int, moments: Moments, fit: Fit, noise: Moments | None) -> Gaus
 
 def distances(field: NDArray[np.float32], scale: Scale) -> Floats:
     """d of every place, ``(N, C, h, w)`` to ``(N, h', w')``."""
-    if scale.places is not None and scale.base is not None:
-        return scale.places.distances(pool(scale.base.whiten(field), scale.window))
-    read = pool(field, scale.window) if scale.base is None else texture(field, scale.base)
+    white = field if scale.base is None else scale.base.whiten(field)
+    if scale.places is not None:
+        return scale.places.distances(pool(white, scale.window))
+    read = texture(white) if scale.window == TEXTURE else pool(white, scale.window)
     centred = np.moveaxis(read, -3, -1) - scale.gaussian.mean
     squares: Floats = np.square(centred @ scale.gaussian.whitener.T).sum(-1)
     return 0.5 * squares if scale.profile is None else 0.5 * squares / scale.profile

@@ -20,7 +20,7 @@ LARGEST = 1e4
 
 
 class Density(nn.Module):
-    """Every scale's density in nats, one channel each; see :mod:`edgeirf.calib.fitting.density`.
+    """The density in nats of every scale that adds, one channel each; see :mod:`edgeirf.calib.fitting.density`.
 
     Channel s of the output is the root of twice what scale s adds to the anomaly of a position, so the half sum of
     squares over channels, which is how the runtime makes an anomaly map of any field, is their sum, and the largest
@@ -52,7 +52,7 @@ class Density(nn.Module):
         self.whole = nn.ModuleList(_Scale(scale, base) for scale in scales[1:] if scale.window <= 0)
 
     def forward(self, field: Tensor) -> Tensor:
-        """The field ``(N, C, h, w)``, whitened by the first scale's Gaussian, to ``(N, scales, h, w)``."""
+        """The field ``(N, C, h, w)``, whitened by the first scale's Gaussian, to ``(N, scales that add, h, w)``."""
         field = field.clamp(-LARGEST, LARGEST)
         local = self.local(field)
         parts = [local] if self.local_adds else []
