@@ -20,6 +20,8 @@ MAX_SIDE = 65535
 """Pixels of a side up to which int32 holds the sums of rows."""
 STRIPS = 4
 """Parts of the picture, one after the other: less memory, of which more stays in the processor's cache."""
+WORTH_STRIPS = 128
+"""Rows of the output from which on: smaller networks fit the cache, and each part is nodes in the file."""
 END = 2**31 - 1
 """Behind the last element."""
 
@@ -98,7 +100,7 @@ def area_mean(nodes: Nodes, pixels: Pixels, down: Axis, across: Axis) -> str:
         [nodes("Slice", one, first, last, zero) for one in (places, worth, horizontal.whole, horizontal.tile)]
         for _, first, last in ways
     ]
-    strips = STRIPS if down.outputs % STRIPS == 0 else 1
+    strips = STRIPS if down.outputs >= WORTH_STRIPS and down.outputs % STRIPS == 0 else 1
     rows, totals = down.outputs // strips, []
     for first in range(0, down.outputs, rows):
         cut = nodes.whole([first]), nodes.whole([first + rows])

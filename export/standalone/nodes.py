@@ -31,7 +31,7 @@ class Nodes:
     def constant(self, value: ArrayLike, dtype: DTypeLike) -> str:
         """The name of a constant; equal constants are one."""
         array = np.ascontiguousarray(value, dtype).reshape(np.shape(value))
-        name = self._names.setdefault((array.dtype.str, array.shape, array.tobytes()), f"constant_{len(self._names)}")
+        name = self._names.setdefault((array.dtype.str, array.shape, array.tobytes()), f"c_{len(self._names)}")
         if name not in self.constants:
             self.constants[name] = numpy_helper.from_array(array, name)
         return name

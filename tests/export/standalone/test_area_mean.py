@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgeirf.export.standalone.area_mean import MAX_SIDE, Axis, Pixels, area_mean
+from edgeirf.export.standalone import area_mean as module
+from edgeirf.export.standalone.area_mean import MAX_SIDE, WORTH_STRIPS, Axis, Pixels, area_mean
 from edgeirf.export.standalone.nodes import Nodes
 
 Compute = Callable[..., NDArray[Any]]
@@ -19,7 +20,7 @@ GRIDS = [(1, 8, 1, 12), (2, 4, 3, 8), (1, 1, 1, 1)]
 
 
 @lru_cache
-def means(grid: tuple[int, int, int, int], values: int, width: int) -> Nodes:
+def means(grid: tuple[int, int, int, int], values: int, width: int, strips_from: int = WORTH_STRIPS) -> Nodes:
     nodes = Nodes()
     down = Axis(nodes.side("area", 0), *grid[:2])
     across = Axis(nodes.side("area", 1), *grid[2:])
@@ -27,7 +28,9 @@ def means(grid: tuple[int, int, int, int], values: int, width: int) -> Nodes:
     sides, count, bytes_ = (nodes.side("area", 0), nodes.side("area", 1)), nodes.whole(values), nodes.whole(width)
     pixel = nodes.whole(values * width)
     pixels = Pixels(lines, sides, count, bytes_, bytes_, lambda places: nodes("Mul", places, pixel))
-    nodes("Identity", area_mean(nodes, pixels, down, across), out="mean")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "WORTH_STRIPS", strips_from)
+        nodes("Identity", area_mean(nodes, pixels, down, across), out="mean")
     return nodes
 
 
@@ -73,7 +76,8 @@ def test_means_are_exact_whatever_the_size(compute: Compute, data: st.DataObject
     largest = data.draw(st.sampled_from([1, 3, 256**width - 1]))  # few levels: many means are half-way
     random = np.random.default_rng(data.draw(st.integers(0, 99)))
     picture = random.integers(0, largest + 1, (height, across, values)).astype(np.uint8 if width == 1 else np.uint16)
-    got = compute(means(grid, values, width), "mean", area=picture.view(np.uint8).reshape(height, across, -1))
+    nodes = means(grid, values, width, data.draw(st.sampled_from([1, WORTH_STRIPS])))
+    got = compute(nodes, "mean", area=picture.view(np.uint8).reshape(height, across, -1))
     assert np.array_equal(got, tiled(picture, grid))
 
 

@@ -63,4 +63,4 @@ def test_decisions_are_far_from_ties_and_the_files_are_small(remake: ModuleType)
     assert {case["bundle"] for case in CASES} | {case["picture"] for case in CASES} == {
         path.name for path in VECTORS.iterdir() if path.suffix not in (".json", ".py") and path.is_file()
     }
-    assert sum(path.stat().st_size for path in VECTORS.iterdir() if path.is_file() and path.suffix != ".py") < 350_000
+    assert sum(path.stat().st_size for path in VECTORS.iterdir() if path.is_file() and path.suffix != ".py") < 300_000
